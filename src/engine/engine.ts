@@ -1,0 +1,243 @@
+/** What the API server sees of the engine. In: Docker-shaped requests (`types.ts`). Out: Docker-shaped answers, async iterables
+ *  for streams, `TscomposeError` for refusals. Knows nothing of HTTP and nothing of Compose. Types only. */
+import type {
+  ContainerCreateBody,
+  ContainerCreateResult,
+  ContainerInspect,
+  ContainerSummary,
+  EndpointSettings,
+  EventMessage,
+  ExecConfig,
+  ExecInspect,
+  Filters,
+  ImageDeleteItem,
+  ImageHistoryItem,
+  ImageInspect,
+  ImageSummary,
+  NetworkCreateBody,
+  NetworkInspect,
+  ProgressMessage,
+  RegistryCredentials,
+  Resources,
+  RestartPolicy,
+  VolumeCreateBody,
+  VolumeInspect,
+} from "./types.ts";
+
+export interface Engine {
+  readonly containers: ContainerService;
+  readonly exec: ExecService;
+  readonly images: ImageService;
+  readonly networks: NetworkService;
+  readonly volumes: VolumeService;
+  readonly events: EventService;
+  readonly system: SystemService;
+  /** Stops serving: timers, sockets, watchers. Containers go on. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A piece of output; `console` is the merged stream of a tty. */
+export interface OutputChunk {
+  readonly stream: "stdout" | "stderr" | "console";
+  readonly data: Buffer;
+}
+
+/** A live connection to the stdio of a container or an exec. */
+export interface StdioSession {
+  readonly tty: boolean;
+  /** Ends when the process has ended and all of its output was delivered, or after `detach`. */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Resolves when the bytes were taken over; false: stdin is not open. */
+  writeStdin(data: Buffer): Promise<boolean>;
+  /** Half-close: end of file for the process, output goes on. */
+  endStdin(): void;
+  /** Drops this client; the process goes on. */
+  detach(): void;
+}
+
+export interface ContainerListOptions {
+  readonly all: boolean;
+  readonly limit: number | undefined;
+  readonly size: boolean;
+  readonly filters: Filters;
+}
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  /** Unix time in nanoseconds, inclusive; undefined: from the start. */
+  readonly sinceNs: bigint | undefined;
+  readonly untilNs: bigint | undefined;
+  /** Last lines to show before following; undefined: all. */
+  readonly tail: number | undefined;
+}
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+export interface WaitResult {
+  readonly StatusCode: number;
+  readonly Error?: { readonly Message: string };
+}
+export interface ArchiveStat {
+  readonly name: string;
+  readonly size: number;
+  /** Go's os.FileMode bits. */
+  readonly mode: number;
+  readonly mtime: string;
+  readonly linkTarget: string;
+}
+
+/** `ref`: full id, name (with or without leading slash) or unique id prefix. Every method throws container/not-found or
+ *  container/ambiguous for one that does not resolve. */
+export interface ContainerService {
+  create(
+    name: string | undefined,
+    body: ContainerCreateBody,
+    options: { readonly platform: string | undefined },
+  ): Promise<ContainerCreateResult>;
+  list(options: ContainerListOptions): Promise<readonly ContainerSummary[]>;
+  inspect(ref: string, options: { readonly size: boolean }): Promise<ContainerInspect>;
+  /** @throws container/not-modified when it runs already. */
+  start(ref: string): Promise<void>;
+  /** Seconds; -1 waits for ever. @throws container/not-modified when it does not run. */
+  stop(
+    ref: string,
+    options: { readonly timeoutSeconds: number | undefined; readonly signal: string | undefined },
+  ): Promise<void>;
+  restart(
+    ref: string,
+    options: { readonly timeoutSeconds: number | undefined; readonly signal: string | undefined },
+  ): Promise<void>;
+  kill(ref: string, signal: string | undefined): Promise<void>;
+  pause(ref: string): Promise<void>;
+  unpause(ref: string): Promise<void>;
+  rename(ref: string, name: string): Promise<void>;
+  update(
+    ref: string,
+    changes: Resources & { readonly RestartPolicy?: RestartPolicy },
+  ): Promise<{ readonly Warnings: readonly string[] }>;
+  /** Returns at once after resolving `ref`; the result comes later. */
+  wait(ref: string, condition: WaitCondition): Promise<{ readonly result: Promise<WaitResult> }>;
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+  ): Promise<void>;
+  /** `tty`: chunks carry stream "console". Ends at the end of the log, or with `follow` when the container ends or `signal` fires. */
+  logs(
+    ref: string,
+    options: LogOptions,
+    signal: AbortSignal,
+  ): Promise<{ readonly tty: boolean; readonly chunks: AsyncIterable<OutputChunk> }>;
+  attach(
+    ref: string,
+    options: {
+      readonly stdin: boolean;
+      readonly stdout: boolean;
+      readonly stderr: boolean;
+      readonly logs: boolean;
+      readonly stream: boolean;
+      readonly detachKeys: string | undefined;
+    },
+  ): Promise<StdioSession>;
+  resize(ref: string, height: number, width: number): Promise<void>;
+  top(
+    ref: string,
+    psArguments: string,
+  ): Promise<{ readonly Titles: readonly string[]; readonly Processes: readonly (readonly string[])[] }>;
+  /** Docker's stats objects, one a second; with `stream` false one. */
+  stats(
+    ref: string,
+    options: { readonly stream: boolean; readonly oneShot: boolean },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<object>>;
+  changes(ref: string): Promise<readonly { readonly Path: string; readonly Kind: 0 | 1 | 2 }[]>;
+  statPath(ref: string, path: string): Promise<ArchiveStat>;
+  getArchive(
+    ref: string,
+    path: string,
+  ): Promise<{ readonly stat: ArchiveStat; readonly tar: AsyncIterable<Buffer> }>;
+  putArchive(
+    ref: string,
+    path: string,
+    tar: AsyncIterable<Buffer>,
+    options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean },
+  ): Promise<void>;
+  export(ref: string): Promise<AsyncIterable<Buffer>>;
+  prune(filters: Filters): Promise<{ readonly ContainersDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+}
+
+export interface ExecService {
+  create(containerRef: string, config: ExecConfig): Promise<{ readonly Id: string }>;
+  /** Starts it; undefined when detached. */
+  start(
+    id: string,
+    options: { readonly detach: boolean; readonly tty: boolean; readonly consoleSize: readonly [number, number] | undefined },
+  ): Promise<StdioSession | undefined>;
+  resize(id: string, height: number, width: number): Promise<void>;
+  inspect(id: string): Promise<ExecInspect>;
+}
+
+export interface PullOptions {
+  /** As the client wrote it: `busybox`, `localhost:5000/a/b:tag`, `x@sha256:...`. */
+  readonly reference: string;
+  /** `os/arch[/variant]`. */
+  readonly platform: string | undefined;
+  readonly credentials: RegistryCredentials | undefined;
+  readonly signal: AbortSignal;
+}
+export interface ImageService {
+  list(options: { readonly all: boolean; readonly filters: Filters }): Promise<readonly ImageSummary[]>;
+  inspect(ref: string): Promise<ImageInspect>;
+  history(ref: string): Promise<readonly ImageHistoryItem[]>;
+  /** Rejects before the first message when the reference cannot be resolved; later failures are thrown by the iterable. */
+  pull(options: PullOptions): Promise<AsyncIterable<ProgressMessage>>;
+  push(options: PullOptions & { readonly tag: string | undefined }): Promise<AsyncIterable<ProgressMessage>>;
+  load(tar: AsyncIterable<Buffer>): AsyncIterable<ProgressMessage>;
+  importTar(
+    tar: AsyncIterable<Buffer>,
+    options: { readonly reference: string | undefined; readonly message: string; readonly changes: readonly string[] },
+  ): AsyncIterable<ProgressMessage>;
+  save(refs: readonly string[]): Promise<AsyncIterable<Buffer>>;
+  tag(ref: string, repo: string, tag: string | undefined): Promise<void>;
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly noPrune: boolean },
+  ): Promise<readonly ImageDeleteItem[]>;
+  prune(
+    filters: Filters,
+  ): Promise<{ readonly ImagesDeleted: readonly ImageDeleteItem[]; readonly SpaceReclaimed: number }>;
+}
+
+export interface NetworkService {
+  create(body: NetworkCreateBody): Promise<{ readonly Id: string; readonly Warning: string }>;
+  list(filters: Filters): Promise<readonly NetworkInspect[]>;
+  inspect(ref: string): Promise<NetworkInspect>;
+  remove(ref: string): Promise<void>;
+  connect(ref: string, containerRef: string, endpoint: EndpointSettings | undefined): Promise<void>;
+  disconnect(ref: string, containerRef: string, force: boolean): Promise<void>;
+  prune(filters: Filters): Promise<{ readonly NetworksDeleted: readonly string[] }>;
+}
+
+export interface VolumeService {
+  create(body: VolumeCreateBody): Promise<VolumeInspect>;
+  list(filters: Filters): Promise<{ readonly Volumes: readonly VolumeInspect[]; readonly Warnings: readonly string[] }>;
+  inspect(name: string): Promise<VolumeInspect>;
+  remove(name: string, force: boolean): Promise<void>;
+  prune(
+    filters: Filters,
+  ): Promise<{ readonly VolumesDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+}
+
+export interface EventService {
+  /** Buffered events newer than `sinceNs`, then live ones until `untilNs` or `signal`. Times: Unix nanoseconds. */
+  subscribe(
+    options: { readonly sinceNs: bigint | undefined; readonly untilNs: bigint | undefined; readonly filters: Filters },
+    signal: AbortSignal,
+  ): AsyncIterable<EventMessage>;
+}
+
+export interface SystemService {
+  /** Docker's /info object (engine-api.md section 9). */
+  info(): Promise<object>;
+  version(): Promise<object>;
+  diskUsage(types: readonly string[]): Promise<object>;
+}
