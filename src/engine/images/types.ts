@@ -1,0 +1,37 @@
+/** What containers and builds ask of the image store. Types only. */
+import type { OciImageConfig } from "../types.ts";
+
+/** An image in the store, complete: every layer is unpacked. */
+export interface StoredImage {
+  /** `sha256:<hex>` of the configuration, Docker's image id. */
+  readonly id: string;
+  readonly config: OciImageConfig;
+  /** Digest of the manifest it came with, where known. */
+  readonly manifestDigest: string | undefined;
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+  /** Directories of the unpacked layers, lowest first, for overlayfs. Absolute, without ":" or ",". */
+  readonly layerDirs: readonly string[];
+  /** Chain id of the top layer (`sha256:<hex>`); undefined for an image without layers. */
+  readonly chainId: string | undefined;
+  readonly sizeBytes: number;
+}
+
+export interface ImageStore {
+  /** By id, unique id prefix, `repo[:tag]` or `repo@digest`, normalised as Docker does (`busybox` = docker.io/library/busybox:latest).
+   *  @throws image/not-found with Docker's text `No such image: busybox:latest` */
+  resolve(ref: string): StoredImage;
+  /** Marks the image as used by a container until released: `remove` refuses it. Not persisted; containers re-acquire at start-up. */
+  acquire(imageId: string, user: { readonly containerId: string; readonly running: () => boolean }): void;
+  release(imageId: string, containerId: string): void;
+  /** Adds a layer from a directory in overlay upper-dir form (whiteouts as char 0:0 and opaque xattrs), takes the directory over.
+   *  @returns its diff id and size */
+  commitLayer(
+    parentChainId: string | undefined,
+    upperDir: string,
+  ): Promise<{ readonly diffId: string; readonly chainId: string; readonly sizeBytes: number }>;
+  /** Stores a configuration whose layers are all in the store; tags it when `tags` are given. @returns the image id */
+  commitImage(config: OciImageConfig, tags: readonly string[]): Promise<string>;
+  /** Unpacked directories of a chain, lowest first. */
+  layerDirs(chainId: string): readonly string[];
+}
