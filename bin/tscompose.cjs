@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+"use strict";
+// Loads the bundle through V8's code cache. The cache belongs to one bundle and one version of Node: anything else is
+// rejected by V8 and the bundle is compiled as usual.
+const { readFileSync, writeFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { Script } = require("node:vm");
+const { createRequire } = require("node:module");
+
+const dist = join(__dirname, "..", "dist");
+const bundle = join(dist, "tscompose.cjs");
+const cache = join(dist, "tscompose.cache");
+
+function read(path) {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+const source = read(bundle);
+if (source === undefined) {
+  process.stderr.write("tscompose is not built yet: run `npm run setup` in its folder\n");
+  process.exit(1);
+}
+const wrapped = `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`;
+const cachedData = read(cache);
+const script = new Script(wrapped, { filename: bundle, ...(cachedData === undefined ? {} : { cachedData }) });
+const module_ = { exports: {} };
+script.runInThisContext()(module_.exports, createRequire(bundle), module_, bundle, dist);
+if (process.env.TSCOMPOSE_WRITE_CODE_CACHE === "1") {
+  process.on("exit", () => writeFileSync(cache, script.createCachedData()));
+}
