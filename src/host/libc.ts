@@ -7,8 +7,8 @@ import { constants as osConstants } from "node:os";
 import type * as Koffi from "koffi";
 import { TscomposeError } from "../errors.ts";
 
-const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
-const libc = loadLibc();
+export const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+export const libc = loadLibc();
 
 function loadLibc(): Koffi.LibraryHandle {
   for (const name of ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]) {
@@ -48,7 +48,7 @@ export function syscallErrno(error: unknown): string | undefined {
   return typeof error.details["errno"] === "string" ? error.details["errno"] : undefined;
 }
 
-function check(result: number, syscall: string, subject: string): number {
+export function check(result: number, syscall: string, subject: string): number {
   return result < 0 ? throwErrno(syscall, subject) : result;
 }
 
