@@ -1,0 +1,67 @@
+/** Reads answers that are one value. */
+import { Duplex } from "node:stream";
+import type { IncomingMessage } from "node:http";
+import { codeOf } from "../api/problem.ts";
+import { TscomposeError } from "../errors.ts";
+
+async function readAll(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** The JSON value; text for other types; undefined for an empty body; the stat header of an archive HEAD. */
+export async function readAnswer(response: IncomingMessage): Promise<unknown> {
+  const stat = response.headers["x-docker-container-path-stat"];
+  const bytes = await readAll(response);
+  if (typeof stat === "string") return JSON.parse(Buffer.from(stat, "base64").toString("utf8"));
+  if (bytes.length === 0) return undefined;
+  const text = bytes.toString("utf8");
+  if (!/^application\/json\b/.test(response.headers["content-type"] ?? "")) return text;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TscomposeError("engine/api", `the engine sent an answer that is not JSON: ${text.slice(0, 200)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The error an answer outside 200..299 stands for. `details`: statusCode, request. */
+export async function readProblem(response: IncomingMessage, request: string): Promise<TscomposeError> {
+  const status = response.statusCode ?? 0;
+  const body = parseProblem((await readAll(response)).toString("utf8"));
+  const message = body.message.trim() || emptyMessage(status);
+  return new TscomposeError(codeOf(status, { ...body, message }), message, {
+    details: { statusCode: status, request },
+    ...(typeof body.hint === "string" ? { hint: body.hint } : {}),
+  });
+}
+
+function parseProblem(text: string): { readonly message: string; readonly code?: unknown; readonly hint?: unknown } {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && "message" in value && typeof value.message === "string") {
+      return value as { message: string };
+    }
+  } catch {
+    return { message: text }; // errors of attach are plain text
+  }
+  return { message: text };
+}
+
+function emptyMessage(status: number): string {
+  return status === 304 ? "nothing to do: the container has that state already" : `the engine answered ${status}`;
+}
+
+/** A connection that has ended: what a detached exec gives. */
+export function emptyDuplex(): Duplex {
+  return new Duplex({
+    read() {
+      this.push(null);
+    },
+    write(_chunk, _encoding, done) {
+      done();
+    },
+  });
+}
