@@ -1,0 +1,128 @@
+/** The two sides of the comparison: this project, and Docker Compose with Docker Engine. Both are driven by their command
+ *  line, as a user does, and each has an engine that was started before anything is timed. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+export const repository = resolve(import.meta.dirname, process.env["TSCOMPOSE_BENCH_ROOT"] ?? "..");
+
+export interface Side {
+  readonly name: "tscompose" | "docker";
+  /** Runs `<tool> ARGS` for the project in `cwd`; throws with its output when it fails. @returns milliseconds */
+  compose(args: readonly string[], cwd: string): number;
+  pull(reference: string): number;
+  removeImage(reference: string): void;
+  load(archive: string): void;
+  /** Resident kilobytes of the engine's processes, and of the monitors of all containers (proportional set size). */
+  memory(): { readonly engineKb: number; readonly monitorsKb: number };
+  stop(): void;
+}
+
+function timed(
+  file: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env: NodeJS.ProcessEnv },
+): number {
+  const start = performance.now();
+  const result = spawnSync(file, args, { ...options, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const elapsed = performance.now() - start;
+  if (result.status !== 0) {
+    throw new Error(`${file} ${args.join(" ")}: exit ${result.status}\n${result.stderr}\n${result.stdout}`);
+  }
+  return elapsed;
+}
+
+function processes(): readonly { readonly pid: string; readonly command: string }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [{ pid, command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") }];
+      } catch {
+        return [];
+      }
+    });
+}
+/** Proportional set size, kB. */
+function pss(pids: readonly string[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      return sum + Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
+    } catch {
+      return sum;
+    }
+  }, 0);
+}
+const matching = (words: readonly string[]): string[] =>
+  processes()
+    .filter(({ command }) => words.every((word) => command.includes(word)))
+    .map(({ pid }) => pid);
+
+export function startTscompose(): Side {
+  const root = mkdtempSync(join(tmpdir(), "bench-"));
+  const env = {
+    ...process.env,
+    TSCOMPOSE_DATA_ROOT: join(root, "data"),
+    TSCOMPOSE_RUN_ROOT: join(root, "run"),
+  };
+  const program = join(repository, "bin/tscompose");
+  const run = (args: readonly string[], cwd?: string): number =>
+    timed(program, args, { env, ...(cwd === undefined ? {} : { cwd }) });
+  run(["ls"]);
+  return {
+    name: "tscompose",
+    compose: run,
+    pull: (reference) => {
+      const project = join(root, "pull");
+      mkdirSync(project, { recursive: true });
+      return timed("sh", ["-c", `echo "services: {a: {image: $0}}" | ${program} -f - -p pull pull -q`, reference], {
+        env,
+        cwd: project,
+      });
+    },
+    removeImage: (reference) =>
+      void spawnSync("curl", [
+        "-s",
+        "-X",
+        "DELETE",
+        "--unix-socket",
+        join(root, "run/docker.sock"),
+        `http://d/images/${reference}?force=1`,
+      ]),
+    load: (archive) => void run(["load", "-q", "-i", archive]),
+    memory: () => ({
+      engineKb: pss(matching(["tscompose.cjs", "engine", "serve"])),
+      monitorsKb: pss(matching(["conmon", root])),
+    }),
+    stop: () => {
+      run(["engine", "stop"]);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @returns undefined when no peer is there */
+export function startDocker(): Side | undefined {
+  const peers = resolve(repository, "../shared/peers/peers");
+  if (!existsSync(peers)) return undefined;
+  const directory = mkdtempSync(join(tmpdir(), "bench-docker-"));
+  const host = execFileSync(peers, ["start", directory], { encoding: "utf8" }).trim().split("\n").at(-1) ?? "";
+  const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: join(directory, "config") };
+  const docker = join(directory, "bin/docker");
+  return {
+    name: "docker",
+    compose: (args, cwd) => timed(join(directory, "bin/docker-compose"), args, { env, cwd }),
+    pull: (reference) => timed(docker, ["pull", "-q", reference], { env }),
+    removeImage: (reference) => void spawnSync(docker, ["rmi", "-f", reference], { env }),
+    load: (archive) => void timed(docker, ["load", "-q", "-i", archive], { env }),
+    memory: () => ({
+      engineKb: pss([...matching([`${directory}/data`]), ...matching(["containerd", "--config", directory])]),
+      monitorsKb: pss(matching(["containerd-shim", directory])),
+    }),
+    stop: () => {
+      execFileSync(peers, ["stop", directory], { stdio: "inherit" });
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
