@@ -32,6 +32,7 @@ export const routes = {
   events: { method: "GET", path: "/events", query: ["since", "until", "filters"], mode: "stream" },
   diskUsage: { ...json, method: "GET", path: "/system/df", query: ["type", "verbose"] },
   auth: { ...json, method: "POST", path: "/auth", body: "json" },
+  pluginList: { ...json, method: "GET", path: "/plugins", query: ["filters"] },
 
   containerList: { ...json, method: "GET", path: "/containers/json", query: ["all", "limit", "size", "filters"] },
   containerCreate: {

@@ -56,6 +56,17 @@ export class Container extends Handle {
     this.call("containerUpdate");
   /** Resolves when it has ended. */
   readonly wait: Call<WaitQuery, WaitResult> = this.call("containerWait");
+  /** Resolves when the server watches: a container started after that cannot end unseen. `result` comes at its end. */
+  async beginWait(options: WaitQuery = {}): Promise<{ readonly result: Promise<WaitResult> }> {
+    const stream = await this.modem.request<Readable>("containerWait", {
+      parameters: this.parameters,
+      options,
+      early: true,
+    });
+    const result = this.modem.collect(stream).then((bytes) => JSON.parse(bytes.toString("utf8")) as WaitResult);
+    result.catch(() => undefined); // the caller may look at it later
+    return { result };
+  }
   readonly remove: Call<RemoveQuery, void> = this.call("containerRemove");
   readonly resize: CallWith<ResizeQuery, void> = this.call("containerResize");
   readonly top: Call<

@@ -220,9 +220,10 @@ export class Docker extends Handle {
     });
     const stream = await container.attach({ stream: true, stdout: true, stderr: true });
     const copied = this.modem.copyOutput(stream, output, createOptions.Tty === true);
-    const exited = container.wait();
+    const condition = createOptions.HostConfig?.AutoRemove === true ? "removed" : "next-exit";
+    const waiting = await container.beginWait({ condition });
     await container.start();
-    const [result] = await Promise.all([exited, copied]);
+    const [result] = await Promise.all([waiting.result, copied]);
     return [result, container];
   }
 

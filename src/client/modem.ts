@@ -25,6 +25,8 @@ export interface ModemRequest {
   readonly bytes?: BytesSource;
   /** False: asks a hijack route without taking the connection over. */
   readonly upgrade?: boolean;
+  /** True: gives the response of a json route as a stream, as soon as its headers are there. */
+  readonly early?: boolean;
 }
 
 export class Modem {
@@ -79,7 +81,7 @@ export class Modem {
     if (answer.kind === "upgraded") return answer.socket;
     const status = answer.response.statusCode ?? 0;
     if (status < 200 || status > 299) throw await readProblem(answer.response, `${route.method} ${target.path}`);
-    if (route.mode === "stream") return answer.response;
+    if (route.mode === "stream" || request.early === true) return answer.response;
     if (upgrade)
       throw new TscomposeError("engine/api", `the engine did not hand over the connection of ${target.path}`);
     const value = await readAnswer(answer.response);
