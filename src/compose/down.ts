@@ -1,0 +1,125 @@
+import { executePlan } from "../planner/execute.ts";
+import { imageName } from "../planner/names.ts";
+import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "../planner/observed.ts";
+import { observe } from "../planner/observe.ts";
+import { createPerformer } from "../planner/perform.ts";
+import type { Plan } from "../planner/plan.ts";
+import { planTeardown, teardownGraph } from "../planner/teardown.ts";
+import { createContainerWatch } from "../planner/wait.ts";
+import type { Project } from "../spec/model.ts";
+
+import type { ComposeContext, ProjectReference } from "./context.ts";
+import { checkServices } from "./select.ts";
+
+export interface DownOptions {
+  /** Empty: all. */
+  readonly services: readonly string[];
+  readonly orphans: "remove" | "keep";
+  readonly volumes: boolean;
+  /** `local`: only those that bear no name of their own. */
+  readonly images: "none" | "local" | "all";
+  /** Undefined: each container's own. */
+  readonly timeoutSeconds: number | undefined;
+}
+
+/** Takes the project away. Everything is found by label, so what an `up` that was killed left half done goes as well. What is
+ *  gone already is fine; what fails does not hinder the rest, and is all reported.
+ *  Returns the number of things there were to remove. */
+export async function down(
+  context: ComposeContext,
+  reference: ProjectReference,
+  options: DownOptions,
+): Promise<number> {
+  const release = await context.lockProject(reference.name, context.signal);
+  try {
+    const plan = await planDown(context, reference, options);
+    const watch = createContainerWatch(context.docker, reference.name);
+    await executePlan(plan, {
+      perform: createPerformer({
+        docker: context.docker,
+        project: undefined,
+        images: new Map(),
+        profiles: new Map(),
+        watch,
+      }),
+      signal: context.signal,
+      concurrency: context.concurrency,
+      onFailure: "continue",
+      onProgress: context.onProgress,
+    });
+    return plan.nodes.length;
+  } finally {
+    release();
+  }
+}
+
+export async function planDown(
+  context: ComposeContext,
+  reference: ProjectReference,
+  options: DownOptions,
+): Promise<Plan> {
+  const observed = await observe(context.docker, { project: reference.name, images: [], signal: context.signal });
+  checkServices(reference, observed.containers, options.services);
+  const containers = observed.containers.filter((container) => isMeant(reference, container, options));
+  const { project, name } = reference;
+  return planTeardown({
+    containers,
+    networks:
+      options.services.length > 0 ? [] : observed.networks.filter((network) => isOurNetwork(reference, network)),
+    volumes: options.volumes ? observed.volumes.filter((volume) => isOurVolume(reference, volume, options)) : [],
+    images: options.images === "none" || project === undefined ? [] : imagesToRemove(project, options),
+    graph: teardownGraph(project, containers),
+    timeoutSeconds: options.timeoutSeconds,
+    anonymousVolumes: options.volumes,
+    cause: `project ${name} is taken down`,
+  });
+}
+
+/** Services that are known but switched off keep their containers; unknown ones are orphans; one-offs that still run are left. */
+function isMeant(
+  { project }: ProjectReference,
+  container: ObservedContainer,
+  { services, orphans }: DownOptions,
+): boolean {
+  if (services.length > 0) return services.includes(container.service) && !container.oneoff;
+  if (container.oneoff)
+    return (
+      orphans === "remove" &&
+      (container.state === "exited" || container.state === "dead" || container.state === "created")
+    );
+  if (project === undefined) return true;
+  if (Object.hasOwn(project.services, container.service)) return true;
+  return orphans === "remove" && !Object.hasOwn(project.disabledServices, container.service);
+}
+
+/** All that bear the project's label: one that the file no longer names would otherwise stay for ever. */
+function isOurNetwork({ name }: ProjectReference, network: ObservedNetwork): boolean {
+  return network.project === name && network.key !== undefined;
+}
+
+/** With a model only those it declares: data is not lost for a line that was deleted. */
+function isOurVolume({ project, name }: ProjectReference, volume: ObservedVolume, { services }: DownOptions): boolean {
+  if (volume.project !== name || volume.key === undefined) return false;
+  if (project === undefined) return services.length === 0;
+  const declared = project.volumes[volume.key];
+  return (
+    declared !== undefined &&
+    declared.external !== true &&
+    (services.length === 0 || usedBy(project, volume.key, services))
+  );
+}
+
+function usedBy(project: Project, key: string, services: readonly string[]): boolean {
+  return services.some((name) =>
+    project.services[name]?.volumes?.some(({ type, source }) => type === "volume" && source === key),
+  );
+}
+
+function imagesToRemove(project: Project, { images, services }: DownOptions): readonly string[] {
+  const wanted = Object.entries(project.services).filter(
+    ([name, spec]) =>
+      (services.length === 0 || services.includes(name)) &&
+      (images === "all" || (spec.image === undefined && spec.build !== undefined)),
+  );
+  return [...new Set(wanted.map(([name, spec]) => imageName(project, name, spec)))];
+}
