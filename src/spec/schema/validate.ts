@@ -1,0 +1,228 @@
+import type { DiagnosticCode } from "../diagnostic.ts";
+import { nearestName } from "../near-miss.ts";
+import type { Report } from "../report.ts";
+import type { Span } from "../source.ts";
+import { isNull, keySpan, toPlain } from "../tree.ts";
+import type { MapNode, Node, ScalarNode, SeqNode, TreePath } from "../tree.ts";
+import { composeSchema } from "./generated.ts";
+import type { JsonSchema, JsonType } from "./json-schema.ts";
+
+/** Holds the tree against the schema and reports everything that does not fit. Interprets the generated JSON Schema: building
+ *  the zod schema it comes from would cost more than reading most compose files. */
+export function validateTree(root: Node, report: Report): void {
+  check(composeSchema, root, [], root, report);
+}
+
+const patterns = new Map<string, RegExp>();
+
+function regex(pattern: string): RegExp {
+  let compiled = patterns.get(pattern);
+  if (compiled === undefined) patterns.set(pattern, (compiled = new RegExp(pattern, "u")));
+  return compiled;
+}
+
+/** `at`: the key of the value where it has one; a value that is not there has no place of its own. */
+function check(schema: JsonSchema, node: Node, path: TreePath, at: Span, report: Report): void {
+  const resolved = resolve(schema);
+  if (resolved.anyOf !== undefined) {
+    checkUnion(resolved.anyOf, node, path, at, report);
+    return;
+  }
+  if (resolved.type !== undefined && !fits(resolved.type, node)) {
+    reportType(typesOf(resolved), node, path, at, report);
+    return;
+  }
+  if (node.kind === "map") checkMap(resolved, node, path, report);
+  else if (node.kind === "seq") checkSeq(resolved, node, path, report);
+  else checkScalar(resolved, node, path, report);
+}
+
+function resolve(schema: JsonSchema): JsonSchema {
+  let resolved = schema;
+  while (resolved.$ref !== undefined) {
+    const next: JsonSchema | undefined = composeSchema.$defs?.[resolved.$ref.slice("#/$defs/".length)];
+    if (next === undefined) throw new Error(`schema refers to ${resolved.$ref}, which is not there`);
+    resolved = next;
+  }
+  return resolved;
+}
+
+function fits(type: JsonType | readonly JsonType[], node: Node): boolean {
+  return typeof type === "string" ? fitsOne(type, node) : type.some((one) => fitsOne(one, node));
+}
+
+function fitsOne(type: JsonType, node: Node): boolean {
+  if (node.kind === "map") return type === "object";
+  if (node.kind === "seq") return type === "array";
+  const { value } = node;
+  switch (typeof value) {
+    case "string":
+      return type === "string";
+    case "boolean":
+      return type === "boolean";
+    case "bigint":
+      return type === "number" || type === "integer";
+    case "number":
+      return Number.isFinite(value) && (type === "number" || (type === "integer" && Number.isInteger(value)));
+    default:
+      return type === "null";
+  }
+}
+
+/** The branches differ in kind, so the one that the value could have been meant for speaks for the whole. */
+function checkUnion(branches: readonly JsonSchema[], node: Node, path: TreePath, at: Span, report: Report): void {
+  const fitting = flatten(branches).filter((branch) => branch.type === undefined || fits(branch.type, node));
+  const [branch] = fitting;
+  if (branch === undefined) reportType(flatten(branches).flatMap(typesOf), node, path, at, report);
+  else check(branch, node, path, at, report);
+}
+
+function flatten(branches: readonly JsonSchema[]): JsonSchema[] {
+  return branches.flatMap((branch) => {
+    const resolved = resolve(branch);
+    return resolved.anyOf === undefined ? [resolved] : flatten(resolved.anyOf);
+  });
+}
+
+function typesOf(schema: JsonSchema): readonly JsonType[] {
+  return schema.type === undefined ? [] : typeof schema.type === "string" ? [schema.type] : schema.type;
+}
+
+const words: Readonly<Record<JsonType, string>> = {
+  string: "text",
+  number: "a number",
+  integer: "an integer",
+  boolean: "true or false",
+  null: "nothing",
+  object: "a map",
+  array: "a list",
+};
+
+function reportType(types: readonly JsonType[], node: Node, path: TreePath, at: Span, report: Report): void {
+  const expected = orList([...new Set(types)].map((type) => words[type]));
+  const code: DiagnosticCode = "wrong-type";
+  const message = `${path.join(".")} must be ${expected}, not ${describe(node)}`;
+  const place = isNull(node) || node.start === node.end ? at : node;
+  report.error({ code, message, path, at: place, expected, suggestion: suggestType(types, node) });
+}
+
+export function orList(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1) ?? ""}`;
+}
+
+export function describe(node: Node): string {
+  if (node.kind === "map") return "a map";
+  if (node.kind === "seq") return "a list";
+  if (node.value === null) return "empty";
+  if (typeof node.value === "string") return node.value.length > 40 ? "text" : `"${node.value}"`;
+  return `the ${typeof node.value === "boolean" ? "boolean" : "number"} ${String(node.value)}`;
+}
+
+function suggestType(types: readonly JsonType[], node: Node): string | undefined {
+  if (node.kind === "scalar" && node.value !== null && types.includes("string")) {
+    return `put it in quotes: "${node.file.text.slice(node.start, node.end)}"`;
+  }
+  if (node.kind === "scalar" && node.value !== null && types.includes("array")) return "begin the line with `- `";
+  if (isNull(node)) return "give it a value, or take the key out";
+  if (node.kind === "seq" && types.includes("object")) return "write `key: value` lines instead of `- ` items";
+  return undefined;
+}
+
+function checkMap(schema: JsonSchema, node: MapNode, path: TreePath, report: Report): void {
+  const { properties, patternProperties } = schema;
+  for (const [key, entry] of node.entries) {
+    const here = [...path, key];
+    const named = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
+    if (named !== undefined) {
+      check(named, entry.value, here, keySpan(entry), report);
+      continue;
+    }
+    const matching = Object.entries(patternProperties ?? {}).find(([pattern]) => regex(pattern).test(key));
+    if (matching !== undefined) {
+      if (matching[0] !== "^x-") check(matching[1], entry.value, here, keySpan(entry), report);
+    } else if (schema.additionalProperties === false) {
+      reportUnknown(schema, key, here, keySpan(entry), report);
+    }
+  }
+  for (const key of schema.required ?? []) {
+    if (node.entries.has(key)) continue;
+    const message = `${path.join(".")} needs "${key}"`;
+    report.error({ code: "missing-key", message, path, at: node, expected: `the key "${key}"` });
+  }
+}
+
+function reportUnknown(schema: JsonSchema, key: string, path: TreePath, at: Span, report: Report): void {
+  const names = Object.keys(schema.properties ?? {});
+  const where = path.length === 1 ? "at top level" : `in ${path.slice(0, -1).join(".")}`;
+  if (names.length === 0) {
+    const pattern = Object.keys(schema.patternProperties ?? {}).find((candidate) => candidate !== "^x-");
+    const expected = pattern === undefined ? undefined : `a name that matches ${pattern}`;
+    report.error({ code: "unknown-key", message: `"${key}" is not a valid name ${where}`, path, at, expected });
+    return;
+  }
+  const near = nearestName(key, names);
+  const suggestion = near === undefined ? undefined : `did you mean "${near}"?`;
+  report.error({ code: "unknown-key", message: `unknown key "${key}" ${where}`, path, at, suggestion });
+}
+
+function checkSeq(schema: JsonSchema, node: SeqNode, path: TreePath, report: Report): void {
+  if (schema.items !== undefined) {
+    for (const [index, item] of node.items.entries()) check(schema.items, item, [...path, String(index)], item, report);
+  }
+  if (schema.uniqueItems !== true || node.items.length < 2) return;
+  const seen = new Map<string, number>();
+  for (const [index, item] of node.items.entries()) {
+    const text = canonicalText(item);
+    const earlier = seen.get(text);
+    if (earlier === undefined) {
+      seen.set(text, index);
+      continue;
+    }
+    report.error({
+      code: "duplicate-item",
+      message: `${path.join(".")} says the same at ${String(earlier)} and ${String(index)}`,
+      path: [...path, String(index)],
+      at: item,
+      suggestion: "keep one of the two",
+    });
+  }
+}
+
+function canonicalText(node: Node): string {
+  if (node.kind === "scalar") return typeof node.value === "string" ? JSON.stringify(node.value) : String(node.value);
+  return JSON.stringify(toPlain(node), (_key, value: unknown) => {
+    if (typeof value === "bigint") return String(value);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+function checkScalar(schema: JsonSchema, node: ScalarNode, path: TreePath, report: Report): void {
+  const { value } = node;
+  const shown = path.join(".");
+  if (schema.enum !== undefined && !schema.enum.includes(String(value))) {
+    const expected = orList(schema.enum);
+    const near = nearestName(String(value), schema.enum);
+    const suggestion = near === undefined ? undefined : `did you mean "${near}"?`;
+    report.error({
+      code: "invalid-value",
+      message: `${shown} must be ${expected}, not "${String(value)}"`,
+      path,
+      at: node,
+      expected,
+      suggestion,
+    });
+  }
+  if (schema.pattern !== undefined && typeof value === "string" && !regex(schema.pattern).test(value)) {
+    const message = `${shown} is "${value}", which does not match ${schema.pattern}`;
+    report.error({ code: "invalid-value", message, path, at: node, expected: `text that matches ${schema.pattern}` });
+  }
+  if (typeof value === "number" || typeof value === "bigint") {
+    const low = schema.minimum !== undefined && value < schema.minimum;
+    const high = schema.maximum !== undefined && value > schema.maximum;
+    if (low || high) {
+      const bound = low ? `at least ${String(schema.minimum)}` : `at most ${String(schema.maximum)}`;
+      report.error({ code: "invalid-value", message: `${shown} must be ${bound}`, path, at: node, expected: bound });
+    }
+  }
+}
