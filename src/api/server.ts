@@ -15,7 +15,7 @@ export interface ApiServer {
   listen(socketPath: string): Promise<void>;
   /** Connections whose client has not closed its side. */
   readonly connections: number;
-  /** Milliseconds since a request last came or a connection closed. */
+  /** When a request last came or a connection opened or closed: monotonic milliseconds. */
   readonly quietSince: number;
   /** Stops listening and cuts every connection. Idempotent. */
   close(): Promise<void>;
@@ -24,7 +24,7 @@ export interface ApiServer {
 export function createServer(engine: Engine): ApiServer {
   const sockets = new Set<Socket>();
   const closed = new Set<Duplex>();
-  let quietSince = Date.now();
+  let quietSince = performance.now();
   const server = createHttpServer({
     maxHeaderSize: 1 << 20,
     keepAliveTimeout: 0,
@@ -36,20 +36,20 @@ export function createServer(engine: Engine): ApiServer {
   Reflect.set(server, "httpAllowHalfOpen", true);
   server.on("connection", (socket) => {
     sockets.add(socket);
-    quietSince = Date.now();
+    quietSince = performance.now();
     socket.once("end", () => closed.add(socket));
     socket.once("close", () => {
       sockets.delete(socket);
       closed.delete(socket);
-      quietSince = Date.now();
+      quietSince = performance.now();
     });
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    quietSince = Date.now();
+    quietSince = performance.now();
     void serveRequest(engine, request, response);
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    quietSince = Date.now();
+    quietSince = performance.now();
     void serveUpgrade(engine, request, { socket, head });
   });
   return {
