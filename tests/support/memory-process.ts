@@ -39,6 +39,9 @@ export class MemoryProcess {
       this.exit(Number(rest[0] ?? 1));
     }
     this.#program = program;
+    if (program !== "cat") return;
+    for (const data of this.received) this.print("stdout", data);
+    if (this.stdinEnded) this.exit(0);
   }
   #program = "";
   print(stream: "stdout" | "stderr", text: string | Uint8Array): void {

@@ -4,13 +4,16 @@ import { TscomposeError } from "../../errors.ts";
 import { resolveRoots } from "./roots.ts";
 import type { Environment } from "./roots.ts";
 
-/** Gives the socket of the engine of this environment's run root, which answers.
+/** Gives the socket of the engine of this environment's run root, which answers. When `signal` fires it stops waiting.
  *  @throws what keeps it from starting: host/permission, host/unsupported, engine/failed with the end of its log. */
-export async function ensureEngine(env: Environment): Promise<{ readonly socketPath: string }> {
+export async function ensureEngine(
+  env: Environment,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<{ readonly socketPath: string }> {
   const roots = resolveRoots(env);
   if (!(await engineAnswers(roots.socketPath))) {
     const { launchEngine } = await import("./launch.ts");
-    await launchEngine(roots, env);
+    await launchEngine(roots, env, options.signal);
   }
   return { socketPath: roots.socketPath };
 }

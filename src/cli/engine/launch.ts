@@ -13,15 +13,17 @@ import { isLocked } from "./running-engine.ts";
 const startDeadlineMs = 60_000;
 const logCapBytes = 10 * 1024 * 1024;
 
-export async function launchEngine(roots: EngineRoots, env: Environment): Promise<void> {
+export async function launchEngine(roots: EngineRoots, env: Environment, signal?: AbortSignal): Promise<void> {
   prepareRoots(roots);
-  const deadline = AbortSignal.timeout(startDeadlineMs);
+  const timeout = AbortSignal.timeout(startDeadlineMs);
+  const deadline = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
   while (!deadline.aborted) {
     if (!isLocked(roots.lockPath)) {
       if (await start(roots, env, deadline)) return;
     } else if (await engineAnswers(roots.socketPath)) return;
     else await changed(roots.runRoot, deadline);
   }
+  if (signal?.aborted === true) throw new TscomposeError("aborted", "waiting for the engine was aborted");
   throw new TscomposeError("engine/failed", `the engine did not start within ${startDeadlineMs / 1000} seconds`, {
     hint: `look into ${roots.logPath}`,
   });
