@@ -1,6 +1,7 @@
 /** What happens in the engine, as Docker's event messages. In: typed facts from the services. Out: a ring of the last 256 and
  *  live subscriptions, filtered as Docker filters. Knows no sockets. Source: engine-api.md section 6; Docker Engine API /events. */
 import { realtimeNs } from "../host/clock.ts";
+import type { ContainerRecord } from "./containers/record.ts";
 import type { EventService } from "./engine.ts";
 import { PushQueue } from "./streams/push-queue.ts";
 import type { EventMessage, Filters } from "./types.ts";
@@ -203,4 +204,12 @@ export function matchesLabel(labels: Readonly<Record<string, string>>, wanted: s
   if (equals < 0) return Object.hasOwn(labels, wanted);
   const key = wanted.slice(0, equals);
   return Object.hasOwn(labels, key) && labels[key] === wanted.slice(equals + 1);
+}
+
+/** The attributes that every event of a container has: its labels, flat, with image and name over them. */
+export function containerAttributes(
+  record: Pick<ContainerRecord, "config" | "imageRef" | "name">,
+  more: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  return { ...record.config.Labels, image: record.imageRef, name: record.name, ...more };
 }
