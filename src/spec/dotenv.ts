@@ -165,7 +165,7 @@ const escapes = new Map([
   ["\\\\", "\\"],
   ['\\"', '"'],
   // Interpolation then makes one dollar of the two.
-  ["\\$", "$$$$".slice(2)],
+  ["\\$", "$$"],
 ]);
 
 function expandEscapes(value: string): string {

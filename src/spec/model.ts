@@ -85,6 +85,8 @@ export interface Service extends Extensible {
   /** Gone once it has been read into `environment`. */
   readonly env_file?: readonly EnvFile[];
   readonly expose?: Strings;
+  /** Left standing only where the service it names is empty, as Docker Compose leaves it. */
+  readonly extends?: { readonly file?: string; readonly service?: string };
   readonly external_links?: Strings;
   /** `host=address`, sorted. */
   readonly extra_hosts?: Strings;

@@ -261,7 +261,7 @@ const serviceModel = struct<object>([field("endpoint_var", string), field("model
 const device = struct([field("source", string), field("target", string), field("permissions", string)]);
 const envFile = struct([field("path", string), field("required", optOut, "given"), field("format", string)], "closed");
 
-export const service = struct<Service>([
+const serviceFields = [
   field("profiles", strings),
   field("annotations", labels),
   field("attach", boolean, "given"),
@@ -302,6 +302,7 @@ export const service = struct<Service>([
   field("environment", environment),
   field("env_file", list(envFile)),
   field("expose", oneOrMany(printed)),
+  field("extends", struct([field("file", string), field("service", string)], "closed"), "given"),
   field("external_links", strings),
   field("extra_hosts", hosts),
   field("group_add", strings),
@@ -357,4 +358,9 @@ export const service = struct<Service>([
   field("pre_start", list(hook)),
   field("post_start", list(hook)),
   field("pre_stop", list(hook)),
-]);
+];
+
+/** The fields of a service in the order that Docker Compose prints and hashes them in. */
+export const serviceFieldOrder: readonly string[] = serviceFields.map(({ key }) => key);
+
+export const service = struct<Service>(serviceFields);
