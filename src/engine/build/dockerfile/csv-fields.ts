@@ -27,7 +27,7 @@ function bareField(line: string, start: number): Field {
   const end = comma < 0 ? line.length : comma;
   const text = line.slice(start, end);
   const quote = text.indexOf('"');
-  if (quote >= 0) throw csvProblem(line, start + quote, 'bare " in non-quoted field');
+  if (quote >= 0) throw csvProblem(line, start + quote, 'bare " in non-quoted-field');
   return { text, end };
 }
 
