@@ -1,0 +1,47 @@
+/** Keeps the logs of running containers within their bounds: notices when conmon begins a new file. */
+import { basename, dirname } from "node:path";
+import { errorMessage } from "../../errors.ts";
+import { IN_MOVED_TO, type Inotify } from "../../host/inotify.ts";
+import type { LogBounds } from "./log-config.ts";
+import { keepLogFiles } from "./log-files.ts";
+
+export class LogKeeper {
+  readonly #inotify: Inotify;
+  readonly #log: (level: "warn", message: string) => void;
+  readonly #stops = new Map<string, () => void>();
+
+  constructor(inotify: Inotify, log: (level: "warn", message: string) => void) {
+    this.#inotify = inotify;
+    this.#log = log;
+  }
+
+  /** Call when the container runs, also when it ran before this engine did. Idempotent. */
+  watch(containerId: string, path: string, bounds: LogBounds): void {
+    this.unwatch(containerId);
+    const keep = (): void => {
+      try {
+        keepLogFiles(path, bounds);
+      } catch (error) {
+        this.#log("warn", `container ${containerId}: its log could not be rotated: ${errorMessage(error)}`);
+      }
+    };
+    const name = basename(path);
+    // An empty name: notifications were lost, so this one may have been among them.
+    const onMove = (moved: string): void => {
+      if (moved === name || moved === "") keep();
+    };
+    this.#stops.set(containerId, this.#inotify.watch(dirname(path), IN_MOVED_TO, onMove));
+    keep();
+  }
+
+  /** Idempotent. */
+  unwatch(containerId: string): void {
+    this.#stops.get(containerId)?.();
+    this.#stops.delete(containerId);
+  }
+
+  close(): void {
+    for (const stop of this.#stops.values()) stop();
+    this.#stops.clear();
+  }
+}

@@ -1,0 +1,56 @@
+/** Which pieces of a log a client wants, and in what dress. Pure but for the state of one pass. Source: engine-api.md 3.5. */
+import { formatNanoseconds, parseRfc3339 } from "../../host/clock.ts";
+import type { LogOptions, OutputChunk } from "../engine.ts";
+import type { LogPiece } from "./log-record.ts";
+
+interface LineState {
+  /** Within a line that has begun. */
+  open: boolean;
+  wanted: boolean;
+}
+
+export class LogSelection {
+  readonly #options: LogOptions;
+  readonly #tty: boolean;
+  readonly #lines: Record<LogPiece["stream"], LineState> = {
+    stdout: { open: false, wanted: false },
+    stderr: { open: false, wanted: false },
+  };
+
+  constructor(options: LogOptions, tty: boolean) {
+    this.#options = options;
+    this.#tty = tty;
+  }
+
+  /** Nothing for a piece that is not wanted; "past": neither it nor any later one is. A line is taken or left as a whole, by the
+   *  time of its first piece, and dated once. */
+  select(piece: LogPiece): readonly OutputChunk[] | "past" {
+    const line = this.#lines[piece.stream];
+    const first = !line.open;
+    line.open = !piece.complete;
+    if (first) {
+      const verdict = this.#judge(piece);
+      if (verdict === "past") return "past";
+      line.wanted = verdict === "wanted" && this.#options[piece.stream];
+    }
+    if (!line.wanted) return [];
+    const stream = this.#tty ? "console" : piece.stream;
+    if (!first || !this.#options.timestamps) return [{ stream, data: piece.data }];
+    return [{ stream, data: Buffer.concat([Buffer.from(`${utc(piece.time)} `), piece.data]) }];
+  }
+
+  #judge(piece: LogPiece): "wanted" | "early" | "past" {
+    const { sinceNs, untilNs } = this.#options;
+    if (sinceNs === undefined && untilNs === undefined) return "wanted";
+    const time = parseRfc3339(piece.time) ?? 0n;
+    if (untilNs !== undefined && time > untilNs) return "past";
+    return sinceNs !== undefined && time < sinceNs ? "early" : "wanted";
+  }
+}
+
+/** conmon writes local time with its offset; Docker writes UTC. */
+function utc(time: string): string {
+  if (time.length === 35 && time.endsWith("+00:00")) return `${time.slice(0, 29)}Z`;
+  const ns = parseRfc3339(time);
+  return ns === undefined ? time : formatNanoseconds(ns);
+}

@@ -1,0 +1,84 @@
+/** File-system notifications with a choice of events: Node's own watcher always asks for every write. Source: inotify(7). */
+import { closeSync, readSync } from "node:fs";
+import { errnoOf } from "../errors.ts";
+import { check, cString, EPOLLIN, libc, O_CLOEXEC, SOCK_NONBLOCK } from "./libc.ts";
+import type { Poller } from "./poller.ts";
+
+export const IN_MODIFY = 0x2;
+export const IN_MOVED_TO = 0x80;
+const IN_IGNORED = 0x8000;
+const IN_MASK_ADD = 0x20000000;
+const IN_Q_OVERFLOW = 0x4000;
+
+/** `name`: of the entry in a watched directory, empty for the watched thing itself. */
+type Listener = (name: string) => void;
+
+const initFn = libc.func("int inotify_init1(int)");
+const addFn = libc.func("int inotify_add_watch(int, const uint8_t *, uint32_t)");
+const removeFn = libc.func("int inotify_rm_watch(int, int)");
+
+export class Inotify {
+  readonly #fd = check(initFn(SOCK_NONBLOCK | O_CLOEXEC) as number, "inotify_init1", "");
+  readonly #poller: Poller;
+  readonly #watches = new Map<number, Set<{ readonly mask: number; readonly listener: Listener }>>();
+  readonly #buffer = Buffer.alloc(64 * 1024);
+
+  constructor(poller: Poller) {
+    this.#poller = poller;
+  }
+
+  /** Calls back for the events in `mask`, several of which may come as one. @returns how to stop that */
+  watch(path: string, mask: number, listener: Listener): () => void {
+    const wd = check(addFn(this.#fd, cString(path), mask | IN_MASK_ADD) as number, "inotify_add_watch", path);
+    const entry = { mask, listener };
+    const entries = this.#watches.get(wd) ?? new Set();
+    if (this.#watches.size === 0) this.#poller.watch(this.#fd, EPOLLIN, () => this.#read());
+    this.#watches.set(wd, entries.add(entry));
+    return () => {
+      if (!entries.delete(entry) || this.#watches.get(wd) !== entries) return;
+      // Both fail when the watched thing is gone: then there is nothing left to do.
+      const left = [...entries].reduce((bits, other) => bits | other.mask, 0);
+      if (left !== 0) addFn(this.#fd, cString(path), left);
+      else removeFn(this.#fd, wd);
+      if (left === 0) this.#forget(wd);
+    };
+  }
+
+  close(): void {
+    if (this.#watches.size > 0) this.#poller.unwatch(this.#fd);
+    this.#watches.clear();
+    closeSync(this.#fd);
+  }
+
+  #forget(wd: number): void {
+    if (this.#watches.delete(wd) && this.#watches.size === 0) this.#poller.unwatch(this.#fd);
+  }
+
+  #read(): void {
+    const length = this.#fill();
+    for (let offset = 0; offset + 16 <= length;) {
+      const wd = this.#buffer.readInt32LE(offset);
+      const mask = this.#buffer.readUInt32LE(offset + 4);
+      const nameLength = this.#buffer.readUInt32LE(offset + 12);
+      const name = this.#buffer.toString("utf8", offset + 16, offset + 16 + nameLength).replace(/\0+$/, "");
+      offset += 16 + nameLength;
+      if ((mask & IN_Q_OVERFLOW) !== 0) this.#all();
+      else if ((mask & IN_IGNORED) !== 0) this.#forget(wd);
+      else for (const entry of this.#watches.get(wd) ?? []) if ((entry.mask & mask) !== 0) entry.listener(name);
+    }
+  }
+
+  #fill(): number {
+    try {
+      return readSync(this.#fd, this.#buffer);
+    } catch (error) {
+      if (errnoOf(error) === "EAGAIN") return 0;
+      throw error;
+    }
+  }
+
+  /** Events were lost: whoever watches looks for himself. */
+  #all(): void {
+    for (const entries of this.#watches.values()) for (const { listener } of entries) listener("");
+  }
+}
