@@ -20,12 +20,16 @@ export function toCanonical(root: Node, context: CanonicalContext): Node {
   return walk(root, transforms, [], context);
 }
 
-function walk(node: Node, table: PathTable<Transform>, path: TreePath, context: CanonicalContext): Node {
+function walk(node: Node, table: PathTable<Transform>, path: string[], context: CanonicalContext): Node {
   const changed = table.value === undefined ? node : table.value(node, path, context);
   if (table.any === undefined && table.keys.size === 0) return changed;
   return mapChildren(changed, (value, key) => {
     const next = step(table, key);
-    return next === undefined ? value : walk(value, next, [...path, key], context);
+    if (next === undefined || (value.kind === "scalar" && next.value === undefined)) return value;
+    path.push(key);
+    const result = walk(value, next, path, context);
+    path.pop();
+    return result;
   });
 }
 

@@ -12,17 +12,23 @@ export function checkTree(root: Node, report: Report): void {
   walk(root, checks, [], report);
 }
 
-function walk(node: Node, table: PathTable<Check>, path: TreePath, report: Report): void {
+function walk(node: Node, table: PathTable<Check>, path: string[], report: Report): void {
   table.value?.(node, path, report);
   if (node.kind === "map") {
     for (const [key, entry] of node.entries) {
       const next = step(table, key);
-      if (next !== undefined) walk(entry.value, next, [...path, key], report);
+      if (next === undefined) continue;
+      path.push(key);
+      walk(entry.value, next, path, report);
+      path.pop();
     }
   } else if (node.kind === "seq") {
     for (const [index, item] of node.items.entries()) {
       const next = step(table, String(index));
-      if (next !== undefined) walk(item, next, [...path, String(index)], report);
+      if (next === undefined) continue;
+      path.push(String(index));
+      walk(item, next, path, report);
+      path.pop();
     }
   }
 }

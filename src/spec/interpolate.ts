@@ -19,14 +19,17 @@ interface Interpolation {
   readonly report: Report;
 }
 
-function walk(node: Node, casts: PathTable<CastKind> | undefined, path: TreePath, context: Interpolation): Node {
+function walk(node: Node, casts: PathTable<CastKind> | undefined, path: string[], context: Interpolation): Node {
   if (node.kind !== "scalar") {
     return mapChildren(node, (value, key) => {
       if (value.kind === "scalar" && typeof value.value !== "string") return value;
       const table = step(casts, key);
       // The common case, text without a variable where nothing is cast, makes no path.
       if (value.kind === "scalar" && table?.value === undefined && !hasVariable(value)) return value;
-      return walk(value, table, [...path, key], context);
+      path.push(key);
+      const result = walk(value, table, path, context);
+      path.pop();
+      return result;
     });
   }
   return interpolateScalar(node, casts?.value, path, context);

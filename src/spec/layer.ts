@@ -38,10 +38,9 @@ export interface Layer {
 }
 
 /** Thrown when going on would only repeat what has been reported. */
-export const stopLoading = Symbol("errors were reported");
+export const stopLoading = new Error("errors were reported");
 
 export function stopOnErrors(report: Report): void {
-  // eslint-disable-next-line typescript/only-throw-error -- a signal, not an error: caught by loadProject alone
   if (report.errors > 0) throw stopLoading;
 }
 

@@ -166,7 +166,6 @@ function finishLayer(merged: MapNode, layer: Layer, context: LoadContext): MapNo
     tree = resolvePaths(tree, { base: layer.base, home, files, report });
   }
   tree = resolveEnvironment(tree, lookupIn(layer.scope));
-  // eslint-disable-next-line typescript/only-throw-error -- a signal, not an error: caught by loadProject alone
   if (report.errors > 0) throw stopLoading;
   return asMap(tree, merged);
 }

@@ -1,7 +1,7 @@
 import { defaultScalar } from "./defaults.ts";
 import { cleanPath } from "./paths.ts";
 import { answerVariables } from "./resolve-environment.ts";
-import { child, entryOf, isNull, map, mapChildren, mapOf, scalar, stringAt, withItems, withKey } from "./tree.ts";
+import { child, entryOf, isNull, map, mapChildren, mapOf, scalar, stringAt, withEntries, withKey } from "./tree.ts";
 import type { MapNode, Node } from "./tree.ts";
 
 export interface NormalizeContext {
@@ -12,52 +12,49 @@ export interface NormalizeContext {
 /** The last step on the tree: the default network, names of resources, dependencies that other keys imply, values of
  *  variables. Source: compose-go `loader/normalize.go`. */
 export function normalize(root: MapNode, context: NormalizeContext): MapNode {
-  const withServices = normalizeServices(withDefaultNetwork(root), context);
-  let named = withServices;
+  let named = normalizeServices(root, context);
   for (const section of ["networks", "volumes", "configs", "secrets"]) named = withNames(named, section, context);
   return named;
 }
 
-function withDefaultNetwork(root: MapNode): MapNode {
-  let used = false;
-  const changed = mapChildren(root, (section, name) => {
-    if (name !== "services") return section;
-    return mapChildren(section, (service) => {
-      if (service.kind !== "map" || service.entries.has("provider") || service.entries.has("network_mode"))
-        return service;
-      const networks = child(service, "networks");
-      if (networks?.kind === "map" && networks.entries.size > 0) {
-        used ||= networks.entries.has("default");
-        return service;
-      }
-      used = true;
-      return withKey(service, "networks", mapOf([["default", defaultScalar(null, service)]], service));
-    });
-  }) as MapNode;
-  const networks = child(changed, "networks");
-  const all = networks?.kind === "map" ? networks : map(new Map(), root);
-  if (!used || all.entries.has("default")) return changed;
-  return withKey(changed, "networks", withKey(all, "default", defaultScalar(null, root)));
-}
-
 function normalizeServices(root: MapNode, context: NormalizeContext): MapNode {
   const services = child(root, "services");
-  if (services === undefined) return root;
-  return withKey(
-    root,
-    "services",
-    mapChildren(services, (service) => normalizeService(service, context)),
-  );
+  if (services?.kind !== "map") return root;
+  let usesDefault = false;
+  const changed = mapChildren(services, (service) => {
+    if (service.kind !== "map") return service;
+    const normal = normalizeService(service, context);
+    const networks = child(normal, "networks");
+    usesDefault ||= networks?.kind === "map" && networks.entries.has("default") && joinsNetworks(normal);
+    return normal;
+  });
+  const result = withKey(root, "services", changed);
+  const networks = child(root, "networks");
+  const all = networks?.kind === "map" ? networks : map(new Map(), root);
+  if (!usesDefault || all.entries.has("default")) return result;
+  return withKey(result, "networks", withKey(all, "default", defaultScalar(null, root)));
 }
 
-function normalizeService(node: Node, context: NormalizeContext): Node {
-  if (node.kind !== "map") return node;
-  let service = node;
-  const change = (key: string, next: (value: Node) => Node): void => {
-    const value = child(service, key);
-    const changed = value === undefined ? undefined : next(value);
-    if (changed !== undefined && changed !== value) service = withKey(service, key, changed);
+function joinsNetworks(service: MapNode): boolean {
+  return !service.entries.has("provider") && !service.entries.has("network_mode");
+}
+
+function normalizeService(service: MapNode, context: NormalizeContext): MapNode {
+  // One copy for all changes: there are many services, and each has several.
+  const entries = new Map(service.entries);
+  const set = (key: string, value: Node): void => {
+    const old = entries.get(key);
+    entries.set(key, old === undefined ? entryOf(value) : { ...old, value });
   };
+  const change = (key: string, next: (value: Node) => Node): void => {
+    const entry = entries.get(key);
+    const changed = entry === undefined ? undefined : next(entry.value);
+    if (changed !== undefined && changed !== entry?.value) set(key, changed);
+  };
+  const networks = child(service, "networks");
+  if (joinsNetworks(service) && (networks?.kind !== "map" || networks.entries.size === 0)) {
+    set("networks", mapOf([["default", defaultScalar(null, service)]], service));
+  }
   change("pull_policy", (value) =>
     value.kind === "scalar" && value.value === "if_not_present" ? { ...value, value: "missing" } : value,
   );
@@ -65,9 +62,9 @@ function normalizeService(node: Node, context: NormalizeContext): Node {
   change("environment", (value) => answerVariables(value, context.lookup, true));
   change("volumes", (value) => mapChildren(value, cleanTarget));
   const dependencies = impliedDependencies(service);
-  if (dependencies !== undefined) service = withKey(service, "depends_on", dependencies);
+  if (dependencies !== undefined) set("depends_on", dependencies);
   change("pre_start", (hooks) => inheritImage(hooks, child(service, "image")));
-  return service;
+  return withEntries(service, entries);
 }
 
 function normalizeBuild(build: Node, context: NormalizeContext): Node {
@@ -150,14 +147,4 @@ function withNames(root: MapNode, section: string, context: NormalizeContext): M
     return withKey(resource, "name", defaultScalar(outside ? key : `${context.projectName}_${key}`, value));
   });
   return withKey(root, section, named);
-}
-
-/** For a list that a caller has filtered. */
-export function withoutItems(node: Node, drop: (item: Node) => boolean): Node {
-  return node.kind === "seq"
-    ? withItems(
-        node,
-        node.items.filter((item) => !drop(item)),
-      )
-    : node;
 }

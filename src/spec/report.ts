@@ -47,7 +47,8 @@ export class Report {
       severity,
       code: problem.code,
       message: problem.message,
-      path: problem.path ?? [],
+      // Walkers reuse their path arrays.
+      path: [...(problem.path ?? [])],
       ...(problem.at === undefined ? {} : { place: placeOf(problem.at) }),
       ...(problem.expected === undefined ? {} : { expected: problem.expected }),
       ...(problem.suggestion === undefined ? {} : { suggestion: problem.suggestion }),

@@ -9,6 +9,7 @@ export interface Resets {
 }
 
 export function gatherResets(root: Node): Resets {
+  if (!/!(?:reset|override)\b/.test(root.file.text)) return { tree: root, paths: [] };
   const paths: TreePath[] = [];
   const tree = strip(root, [], paths);
   return { tree, paths };

@@ -1,5 +1,5 @@
-import { child, entryOf, mapChildren, scalar, withEntries, withItems, withKey } from "./tree.ts";
-import type { Node, ScalarNode, SeqNode } from "./tree.ts";
+import { child, entryOf, mapChildren, scalar, withEntries, withKey } from "./tree.ts";
+import type { Entry, Node, ScalarNode, SeqNode } from "./tree.ts";
 
 type Lookup = (name: string) => string | undefined;
 
@@ -45,25 +45,21 @@ function withContent(node: Node, key: string, lookup: Lookup): Node {
  *  stay, as variables to take out of the image's environment. */
 export function answerVariables(node: Node, lookup: Lookup, keep: boolean): Node {
   if (node.kind === "seq") {
-    const items: Node[] = [];
-    for (const item of node.items) {
+    return mapChildren(node, (item) => {
       const named = item.kind === "scalar" && typeof item.value === "string" && !item.value.includes("=");
-      const resolved = named ? answered(item, lookup) : item;
-      if (resolved !== undefined) items.push(resolved);
-      else if (keep) items.push(item);
-    }
-    return withItems(node, items);
+      return named ? (answered(item, lookup) ?? (keep ? item : undefined)) : item;
+    });
   }
   if (node.kind !== "map") return node;
-  const entries = new Map(node.entries);
+  let entries: Map<string, Entry> | undefined;
   for (const [key, entry] of node.entries) {
     if (entry.value.kind !== "scalar" || entry.value.value !== null) continue;
     const value = lookup(key);
+    if (value === undefined && keep) continue;
+    entries ??= new Map(node.entries);
     const place = { file: entry.keyFile, start: entry.keyStart, end: entry.keyEnd };
-    if (value !== undefined) {
-      const node = { ...scalar(value, place), written: key, beats: entry.value.beats };
-      entries.set(key, entryOf(node, place));
-    } else if (!keep) entries.delete(key);
+    if (value === undefined) entries.delete(key);
+    else entries.set(key, entryOf({ ...scalar(value, place), written: key, beats: entry.value.beats }, place));
   }
-  return withEntries(node, entries);
+  return entries === undefined ? node : withEntries(node, entries);
 }

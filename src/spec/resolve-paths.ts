@@ -21,11 +21,15 @@ export function resolvePaths(root: Node, context: PathContext): Node {
   return walk(root, resolvers, [], context);
 }
 
-function walk(node: Node, table: PathTable<Resolver>, path: TreePath, context: PathContext): Node {
+function walk(node: Node, table: PathTable<Resolver>, path: string[], context: PathContext): Node {
   if (table.value !== undefined) return table.value(node, path, context);
   return mapChildren(node, (value, key) => {
     const next = step(table, key);
-    return next === undefined ? value : walk(value, next, [...path, key], context);
+    if (next === undefined || (value.kind === "scalar" && next.value === undefined)) return value;
+    path.push(key);
+    const result = walk(value, next, path, context);
+    path.pop();
+    return result;
   });
 }
 

@@ -65,15 +65,15 @@ export function readExpression(template: string, at: number): Expression | strin
   named.lastIndex = at + (braced ? 2 : 1);
   const name = named.exec(template)?.[0];
   if (!braced) return name === undefined ? "$" : { start: at, end: at + 1 + name.length, name };
-  const invalid = new TemplateError({ kind: "invalid", template, at });
-  if (name === undefined) throw invalid;
+  const invalid = (): TemplateError => new TemplateError({ kind: "invalid", template, at });
+  if (name === undefined) throw invalid();
   const afterName = at + 2 + name.length;
   if (template[afterName] === "}") return { start: at, end: afterName + 1, name };
   const operator = operators.find((candidate) => template.startsWith(candidate, afterName));
   const lineEnd = template.indexOf("\n", afterName);
   const line = template.slice(0, lineEnd === -1 ? undefined : lineEnd);
   const last = line.lastIndexOf("}");
-  if (operator === undefined || last < afterName + operator.length) throw invalid;
+  if (operator === undefined || last < afterName + operator.length) throw invalid();
   const end = closingBrace(line, at, last) ?? last;
   return { start: at, end: end + 1, name, operator, operand: template.slice(afterName + operator.length, end) };
 }

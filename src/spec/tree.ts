@@ -150,15 +150,21 @@ export function nearest(root: Node, path: TreePath): Node {
 /** Every child replaced by what `change` returns; undefined takes it out. The node itself when nothing changed. */
 export function mapChildren(node: Node, change: (value: Node, key: string) => Node | undefined): Node {
   if (node.kind === "scalar") return node;
-  if (node.kind === "seq") {
-    let items: Node[] | undefined;
-    node.items.forEach((item, index) => {
-      const changed = change(item, String(index));
-      if (changed !== item && items === undefined) items = node.items.slice(0, index);
-      if (items !== undefined && changed !== undefined) items.push(changed);
-    });
-    return items === undefined ? node : withItems(node, items);
+  return node.kind === "seq" ? mapItems(node, change) : mapEntries(node, change);
+}
+
+function mapItems(node: SeqNode, change: (value: Node, key: string) => Node | undefined): SeqNode {
+  let items: Node[] | undefined;
+  for (let index = 0; index < node.items.length; index++) {
+    const item = node.items[index] as Node;
+    const changed = change(item, String(index));
+    if (changed !== item) items ??= node.items.slice(0, index);
+    if (items !== undefined && changed !== undefined) items.push(changed);
   }
+  return items === undefined ? node : withItems(node, items);
+}
+
+function mapEntries(node: MapNode, change: (value: Node, key: string) => Node | undefined): MapNode {
   let entries: Map<string, Entry> | undefined;
   for (const [key, entry] of node.entries) {
     const changed = change(entry.value, key);

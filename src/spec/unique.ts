@@ -100,16 +100,21 @@ export function enforceUnicity(root: Node, report: Report): Node {
   return walk(root, uniqueRules, [], report);
 }
 
-function walk(node: Node, table: PathTable<Indexer>, path: TreePath, report: Report): Node {
+function walk(node: Node, table: PathTable<Indexer>, path: string[], report: Report): Node {
   if (node.kind === "seq") return table.value === undefined ? node : dropEarlier(node, table.value, path, report);
   return mapChildren(node, (value, key) => {
     if (value.kind === "scalar") return value;
     const next = step(table, key);
-    return next === undefined ? value : walk(value, next, [...path, key], report);
+    if (next === undefined) return value;
+    path.push(key);
+    const result = walk(value, next, path, report);
+    path.pop();
+    return result;
   });
 }
 
 function dropEarlier(node: SeqNode, indexer: Indexer, path: TreePath, report: Report): Node {
+  if (node.items.length < 2) return node;
   const places = new Map<string, number>();
   const items: Node[] = [];
   for (const [index, item] of node.items.entries()) {

@@ -13,16 +13,37 @@ export function validateTree(root: Node, report: Report): void {
   check(composeSchema, root, [], root, report);
 }
 
-const patterns = new Map<string, RegExp>();
+const compiled = new Map<string, RegExp>();
 
 function regex(pattern: string): RegExp {
-  let compiled = patterns.get(pattern);
-  if (compiled === undefined) patterns.set(pattern, (compiled = new RegExp(pattern, "u")));
-  return compiled;
+  let made = compiled.get(pattern);
+  if (made === undefined) compiled.set(pattern, (made = new RegExp(pattern, "u")));
+  return made;
 }
 
+interface KeyPattern {
+  readonly pattern: RegExp;
+  /** Undefined: whatever stands there is fine. */
+  readonly schema: JsonSchema | undefined;
+}
+
+const keyPatterns = new WeakMap<JsonSchema, readonly KeyPattern[]>();
+
+function patternsOf(schema: JsonSchema): readonly KeyPattern[] {
+  let found = keyPatterns.get(schema);
+  if (found === undefined) {
+    found = Object.entries(schema.patternProperties ?? {}).map(([pattern, inner]) => {
+      return { pattern: regex(pattern), schema: Object.keys(inner).length === 0 ? undefined : inner };
+    });
+    keyPatterns.set(schema, found);
+  }
+  return found;
+}
+
+const flattened = new WeakMap<readonly JsonSchema[], readonly JsonSchema[]>();
+
 /** `at`: the key of the value where it has one; a value that is not there has no place of its own. */
-function check(schema: JsonSchema, node: Node, path: TreePath, at: Span, report: Report): void {
+function check(schema: JsonSchema, node: Node, path: string[], at: Span, report: Report): void {
   const resolved = resolve(schema);
   if (resolved.anyOf !== undefined) {
     checkUnion(resolved.anyOf, node, path, at, report);
@@ -55,7 +76,9 @@ function fitsOne(type: JsonType, node: Node): boolean {
   if (node.kind === "map") return type === "object";
   if (node.kind === "seq") return type === "array";
   const { value } = node;
-  switch (typeof value) {
+  const kind = typeof value;
+  if (value === null) return type === "null";
+  switch (kind as "string" | "boolean" | "bigint" | "number") {
     case "string":
       return type === "string";
     case "boolean":
@@ -64,24 +87,26 @@ function fitsOne(type: JsonType, node: Node): boolean {
       return type === "number" || type === "integer";
     case "number":
       return Number.isFinite(value) && (type === "number" || (type === "integer" && Number.isInteger(value)));
-    default:
-      return type === "null";
   }
 }
 
 /** The branches differ in kind, so the one that the value could have been meant for speaks for the whole. */
-function checkUnion(branches: readonly JsonSchema[], node: Node, path: TreePath, at: Span, report: Report): void {
-  const fitting = flatten(branches).filter((branch) => branch.type === undefined || fits(branch.type, node));
-  const [branch] = fitting;
-  if (branch === undefined) reportType(flatten(branches).flatMap(typesOf), node, path, at, report);
+function checkUnion(branches: readonly JsonSchema[], node: Node, path: string[], at: Span, report: Report): void {
+  const flat = flatten(branches);
+  const branch = flat.find((one) => one.type === undefined || fits(one.type, node));
+  if (branch === undefined) reportType(flat.flatMap(typesOf), node, path, at, report);
   else check(branch, node, path, at, report);
 }
 
-function flatten(branches: readonly JsonSchema[]): JsonSchema[] {
-  return branches.flatMap((branch) => {
+function flatten(branches: readonly JsonSchema[]): readonly JsonSchema[] {
+  const known = flattened.get(branches);
+  if (known !== undefined) return known;
+  const flat = branches.flatMap((branch) => {
     const resolved = resolve(branch);
     return resolved.anyOf === undefined ? [resolved] : flatten(resolved.anyOf);
   });
+  flattened.set(branches, flat);
+  return flat;
 }
 
 function typesOf(schema: JsonSchema): readonly JsonType[] {
@@ -128,21 +153,21 @@ function suggestType(types: readonly JsonType[], node: Node): string | undefined
   return undefined;
 }
 
-function checkMap(schema: JsonSchema, node: MapNode, path: TreePath, report: Report): void {
-  const { properties, patternProperties } = schema;
+function checkMap(schema: JsonSchema, node: MapNode, path: string[], report: Report): void {
+  const { properties } = schema;
+  const patterns = patternsOf(schema);
   for (const [key, entry] of node.entries) {
-    const here = [...path, key];
+    path.push(key);
     const named = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
-    if (named !== undefined) {
-      check(named, entry.value, here, keySpan(entry), report);
-      continue;
+    if (named !== undefined) check(named, entry.value, path, keySpan(entry), report);
+    else {
+      const matching = patterns.find(({ pattern }) => pattern.test(key));
+      if (matching?.schema !== undefined) check(matching.schema, entry.value, path, keySpan(entry), report);
+      else if (matching === undefined && schema.additionalProperties === false) {
+        reportUnknown(schema, key, path, keySpan(entry), report);
+      }
     }
-    const matching = Object.entries(patternProperties ?? {}).find(([pattern]) => regex(pattern).test(key));
-    if (matching !== undefined) {
-      if (matching[0] !== "^x-") check(matching[1], entry.value, here, keySpan(entry), report);
-    } else if (schema.additionalProperties === false) {
-      reportUnknown(schema, key, here, keySpan(entry), report);
-    }
+    path.pop();
   }
   for (const key of schema.required ?? []) {
     if (node.entries.has(key)) continue;
@@ -165,9 +190,13 @@ function reportUnknown(schema: JsonSchema, key: string, path: TreePath, at: Span
   report.error({ code: "unknown-key", message: `unknown key "${key}" ${where}`, path, at, suggestion });
 }
 
-function checkSeq(schema: JsonSchema, node: SeqNode, path: TreePath, report: Report): void {
+function checkSeq(schema: JsonSchema, node: SeqNode, path: string[], report: Report): void {
   if (schema.items !== undefined) {
-    for (const [index, item] of node.items.entries()) check(schema.items, item, [...path, String(index)], item, report);
+    for (const [index, item] of node.items.entries()) {
+      path.push(String(index));
+      check(schema.items, item, path, item, report);
+      path.pop();
+    }
   }
   if (schema.uniqueItems !== true || node.items.length < 2) return;
   const seen = new Map<string, number>();

@@ -45,7 +45,7 @@ function splitSections(spec: string): string[] {
   const sections: string[] = [];
   let buffer = "";
   let nested = 0;
-  const characters = [...spec];
+  const characters = Array.from(spec);
   for (const [index, character] of characters.entries()) {
     if (character === "$" && characters[index + 1] === "{") nested++;
     else if (character === "}" && nested > 0) nested--;

@@ -281,7 +281,7 @@ function readAlias(reader: Reader): Node {
 }
 
 /** Characters that cannot begin plain text: indicators, and what only the library should judge. */
-const notPlain = new Set([..."?:-,[]{}#&*!|>'\"%@`"].map((character) => character.charCodeAt(0)));
+const notPlain = new Set(Array.from("?:-,[]{}#&*!|>'\"%@`", (character) => character.charCodeAt(0)));
 
 function readPlain(reader: Reader, column: number): Node {
   const source = reader.text;

@@ -3,7 +3,7 @@ import { scalar } from "../tree.ts";
 import type { Node } from "../tree.ts";
 
 /** Thrown, and caught by `readFast` alone: this file needs the library. */
-export const declined = Symbol("needs the yaml library");
+export const declined = new Error("needs the yaml library");
 
 export interface Cursor {
   readonly file: SourceFile;

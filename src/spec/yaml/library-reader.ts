@@ -1,4 +1,18 @@
-import type { Alias, Document, Node as YamlNode, Pair, Scalar, YAMLError, YAMLMap, YAMLSeq } from "yaml";
+import type {
+  Alias,
+  Document,
+  Node as YamlNode,
+  Pair,
+  Scalar,
+  YAMLError,
+  YAMLMap,
+  YAMLSeq,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  parseAllDocuments,
+} from "yaml";
 
 import { maxDepth, maxNodes } from "../limits.ts";
 import type { Report } from "../report.ts";
@@ -9,7 +23,13 @@ import type { Entry, MapNode, Node, ScalarNode } from "../tree.ts";
 import { foldMergeKey } from "./merge-key.ts";
 
 /** The `yaml` package, handed in: loading it takes longer than reading most compose files, so it is loaded only when needed. */
-export type YamlLibrary = Pick<typeof import("yaml"), "parseAllDocuments" | "isAlias" | "isMap" | "isScalar" | "isSeq">;
+export interface YamlLibrary {
+  readonly parseAllDocuments: typeof parseAllDocuments;
+  readonly isAlias: typeof isAlias;
+  readonly isMap: typeof isMap;
+  readonly isScalar: typeof isScalar;
+  readonly isSeq: typeof isSeq;
+}
 
 interface Reading {
   readonly library: YamlLibrary;
@@ -217,7 +237,7 @@ function reportDuplicate(reading: Reading, key: string, node: YamlNode, path: re
 function keyText(reading: Reading, node: YamlNode): string | undefined {
   const target = reading.library.isAlias(node) ? node.resolve(reading.document) : node;
   if (!reading.library.isScalar(target)) return undefined;
-  const text = String(target.value ?? "");
+  const text = typeof target.value === "string" ? target.value : "";
   if (target.type !== "PLAIN") return text;
   return typeof resolvePlain(text).value === "string" ? text : undefined;
 }

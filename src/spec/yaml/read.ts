@@ -8,13 +8,12 @@ import { readWithLibrary } from "./library-reader.ts";
 import type { YamlLibrary } from "./library-reader.ts";
 
 /** Thrown where a file is beyond the fast reader and the library is not loaded yet; the load starts again with it. */
-export const needsLibrary = Symbol("the yaml library must be loaded");
+export const needsLibrary = new Error("the yaml library must be loaded");
 
 /** Text to one node per document. Undefined after a reported error. */
 export function readYaml(file: SourceFile, report: Report, library: YamlLibrary | undefined): Node[] | undefined {
   const fast = readFast(file, maxNodes);
   if (fast !== undefined) return fast;
-  // eslint-disable-next-line typescript/only-throw-error -- a signal, not an error: caught by loadProject alone
   if (library === undefined) throw needsLibrary;
   return readWithLibrary(library, file, report);
 }
