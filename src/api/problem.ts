@@ -109,6 +109,7 @@ const codesByText: readonly (readonly [RegExp, ErrorCode])[] = [
   [/volume is in use/i, "volume/in-use"],
   [/port is already allocated|address already in use/i, "port/in-use"],
   [/pull access denied|manifest unknown|not found: manifest|repository does not exist/i, "image/pull-denied"],
+  [/failed to resolve reference|dial tcp|no such host/i, "registry/unreachable"],
   [/is not running|is paused|is restarting|is running/i, "container/wrong-status"],
 ];
 const codesByStatus: ReadonlyMap<number, ErrorCode> = new Map([

@@ -73,9 +73,9 @@ function untilTold(server: ApiServer, engine: Engine, idleMs: number | undefined
     let stopWatching: (() => void) | undefined;
     const leave = (reason: string): void => {
       stopWatching?.();
-      for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, leave);
       resolve(reason);
     };
+    // They stay: a second one while everything is being closed must not cut that short.
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, leave);
     process.on("SIGHUP", () => undefined);
     if (idleMs === undefined) return;

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -42,6 +43,7 @@ let env: Readonly<Record<string, string>>;
 let roots: EngineRoots;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "tse-"));
+  chmodSync(root, 0o755);
   useDataRoot("data");
 });
 afterEach(async () => {
@@ -69,10 +71,14 @@ interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
 }
-function ensure(inherited: readonly number[] = []): Promise<Outcome> {
+const nobody = 65534;
+function ensure(inherited: readonly number[] = [], uid = 0): Promise<Outcome> {
   return new Promise((done) => {
     const child = spawn(process.execPath, [program, "ensure"], {
       env,
+      cwd: "/",
+      uid,
+      gid: uid,
       stdio: ["ignore", "pipe", "pipe", ...inherited],
     });
     let [stdout, stderr] = ["", ""];
@@ -176,6 +182,20 @@ describe("an engine that cannot start", () => {
     const { exitCode, stderr } = await ensure();
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/^engine\/failed: the engine died while it started: something went terribly wrong/);
+  });
+
+  it("tells a user without root rights what to do", async () => {
+    const before = await ensure([], nobody);
+    expect(before.exitCode).toBe(1);
+    expect(before.stderr).toMatch(/^host\/permission: the engine needs root rights \(run the command with sudo/);
+    expect(existsSync(roots.dataRoot)).toBe(false);
+  });
+
+  it("does not let such a user at an engine that runs", async () => {
+    await ensure();
+    const { exitCode, stderr } = await ensure([], nobody);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^host\/permission: no permission to use the engine at unix:/);
   });
 
   it("names the root it cannot use", async () => {
