@@ -1,4 +1,6 @@
 /** The output of an attached `up`: what the watched containers write and how they end, from the moment before anything starts. */
+import type { EventMessage } from "../api/wire.ts";
+import { readJsonLines } from "../client/docker.ts";
 import { errorMessage } from "../errors.ts";
 import { label } from "../planner/labels.ts";
 import { logName } from "../planner/names.ts";
@@ -82,10 +84,9 @@ export function attachOutput(
       event: ["start", "die"],
       label: [`${label.project}=${reference.name}`, `${label.oneoff}=False`],
     };
-    const { readJsonLines } = await import("../client/docker.ts");
     const stream = await context.docker.getEvents({ filters, abortSignal: controller.signal });
     begun();
-    for await (const event of readJsonLines<import("../api/wire.ts").EventMessage>(stream, controller.signal)) {
+    for await (const event of readJsonLines<EventMessage>(stream, controller.signal)) {
       const { name: fullName = "", exitCode = "0", [label.service]: service = "" } = event.Actor.Attributes;
       const container = { id: event.Actor.ID, name: currentName(fullName), service };
       if (event.Action === "start" && options.shows(service)) {

@@ -1,3 +1,5 @@
+import { errorMessage } from "../errors.ts";
+
 /** A queue from many producers to one consumer. */
 export interface Channel<T> extends AsyncIterable<T> {
   push(value: T): void;
@@ -29,7 +31,8 @@ export function createChannel<T>(): Channel<T> {
         while (next < values.length) yield values[next++] as T;
         values.length = next = 0;
         if (closed !== undefined) {
-          if (closed.error !== undefined) throw closed.error;
+          if (closed.error instanceof Error) throw closed.error;
+          if (closed.error !== undefined) throw new Error(errorMessage(closed.error));
           return;
         }
         await new Promise<void>((resolve) => {

@@ -104,7 +104,7 @@ export async function restart(
   const done = new Map<string, Promise<unknown>>();
   for (const service of graph.order) {
     if (!meant.has(service)) continue;
-    const before = Promise.all(graph.dependenciesOf(service).map((other) => done.get(other)));
+    const before = Promise.all(graph.dependenciesOf(service).flatMap((other) => done.get(other) ?? []));
     const own = all.filter((container) => container.service === service);
     const query = options.timeoutSeconds === undefined ? {} : { t: options.timeoutSeconds };
     done.set(

@@ -1,3 +1,5 @@
+import type { Readable } from "node:stream";
+
 import { isTscomposeError } from "../errors.ts";
 import { label } from "../planner/labels.ts";
 import { logName } from "../planner/names.ts";
@@ -63,10 +65,9 @@ export async function* containerLines(
   { name: project }: ProjectReference,
   { container, follow, timestamps, tail, since, until }: ContainerLinesOptions,
 ): AsyncGenerator<Extract<LogEvent, { readonly kind: "line" }>, void, void> {
-  const handle = docker.getContainer(container.id);
   const name = logName(project, container.name);
-  const query = {
-    follow: true as const,
+  const options = {
+    follow,
     stdout: true,
     stderr: true,
     timestamps,
@@ -76,22 +77,17 @@ export async function* containerLines(
     abortSignal: signal,
   };
   try {
+    // dockerode's `logs` gathers what it does not follow; logs can be larger than memory, so the route is asked for its stream.
     const [{ Config: config }, stream] = await Promise.all([
-      handle.inspect({ abortSignal: signal }),
-      handle.logs(follow ? query : ({ ...query, follow: false } as unknown as typeof query)),
+      docker.getContainer(container.id).inspect({ abortSignal: signal }),
+      docker.modem.request<Readable>("containerLogs", { parameters: { id: container.id }, options }),
     ]);
-    const source = Buffer.isBuffer(stream) ? bufferStream(stream) : stream;
-    for await (const line of outputLines(await source, { tty: config.Tty === true, signal }))
+    for await (const line of outputLines(stream, { tty: config.Tty === true, signal }))
       yield { kind: "line", name, ...line };
   } catch (error) {
     if (isTscomposeError(error, "container/not-found") || signal.aborted) return;
     throw error;
   }
-}
-
-async function bufferStream(data: Buffer): Promise<import("node:stream").Readable> {
-  const { Readable } = await import("node:stream");
-  return Readable.from([data]);
 }
 
 /** Follows the chosen, and by the engine's events whatever of these services starts afterwards. */

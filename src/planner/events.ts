@@ -5,7 +5,8 @@ export interface ProgressEvent {
   readonly kind: ResourceKind;
   /** Unique together with `kind`. */
   readonly name: string;
-  readonly status: "working" | "done" | "warning" | "error";
+  /** `pending`: announced, not begun. */
+  readonly status: "pending" | "working" | "done" | "warning" | "error";
   /** `Creating`, `Created`, ...; of a pulled layer the engine's own words. */
   readonly text: string;
   readonly details?: string;

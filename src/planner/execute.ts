@@ -93,9 +93,13 @@ function report(failures: readonly unknown[], signal: AbortSignal): void {
     return;
   }
   const more = others.filter((error) => !isAbort(error) && errorMessage(error) !== errorMessage(first));
-  if (more.length === 0) throw first;
+  if (more.length === 0) throw asError(first);
   const messages = [first, ...more].map(errorMessage);
   throw new TscomposeError("compose/failed", messages.join("\n"), { cause: first, details: { messages } });
+}
+
+function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(errorMessage(value));
 }
 
 function isAbort(error: unknown): boolean {

@@ -23,6 +23,10 @@ export function createNarrator(plan: Plan, onProgress: OnProgress): Narrator {
       onProgress({ ...subject, status, text, ...(details === undefined ? {} : { details }) });
     }
   };
+  for (const node of plan.nodes) {
+    const hidden = node.group === undefined && wordsOf[node.operation.kind] === undefined;
+    if (!hidden) tell(node.group === undefined ? node : { ...node, operation: node.operation }, "pending", "");
+  }
   return {
     begin(node) {
       if (node.group !== undefined) {

@@ -67,10 +67,7 @@ function reconcileService(scope: Scope, service: string, spec: Service): Planned
     spec,
     replicas: wanted,
     policy: named ? options.recreate : options.recreateDependencies,
-    expectedHash: serviceConfigHash(
-      project.name,
-      resolveReferences(spec, (other) => firstContainer(observed.containers, other)?.id),
-    ),
+    expectedHash: serviceConfigHash(resolveReferences(spec, (other) => firstContainer(observed.containers, other)?.id)),
     recreatedParent: namespaceServices(spec).find((other) => planned.get(other)?.recreated === true),
   });
   const made: Replica[] = [];

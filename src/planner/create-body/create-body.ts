@@ -47,7 +47,7 @@ export function createBody(input: CreateBodyInput): ContainerCreateBody {
     [label.configFiles]: project.composeFiles.join(","),
     ...(project.envFiles.length === 0 ? {} : { [label.environmentFile]: project.envFiles.join(",") }),
     [label.oneoff]: number === 0 ? "True" : "False",
-    [label.configHash]: serviceConfigHash(project.name, spec),
+    [label.configHash]: serviceConfigHash(spec),
     [label.dependsOn]: formatDependencies(spec.depends_on),
     ...(number === 0 ? {} : { [label.number]: String(number) }),
     ...input.labels,

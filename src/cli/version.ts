@@ -1,0 +1,2 @@
+/** Equal to that of package.json; a test keeps it so. */
+export const version = "0.1.0";
