@@ -18,6 +18,8 @@ export interface Variable {
   readonly kind: VariableOrigin["kind"];
   readonly file?: string;
   readonly line?: number;
+  /** Values for the same name that came later and so do not count. */
+  readonly beats?: readonly Variable[];
 }
 
 export function lookupIn(scope: VariableScope): (name: string) => string | undefined {
@@ -35,7 +37,10 @@ export function scopeOfProcess(environment: Readonly<Record<string, string | und
 /** What is set already stays: the first writer wins. */
 export function withVariables(scope: VariableScope, more: ReadonlyMap<string, Variable>): VariableScope {
   const values = new Map(scope.values);
-  for (const [name, variable] of more) if (!values.has(name)) values.set(name, variable);
+  for (const [name, variable] of more) {
+    const first = values.get(name);
+    values.set(name, first === undefined ? variable : { ...first, beats: [...(first.beats ?? []), variable] });
+  }
   return { values };
 }
 

@@ -124,6 +124,7 @@ function readBasePool(file: string, name: string, at: Node, scope: ExtendsScope)
   const chain: readonly ChainLink[] = [linkTo(at, "extended by", `service "${name}"`), ...at.file.chain];
   const before = context.report.errors;
   const documents = readDocuments(path, "extends", chain, context);
+  context.scopes.set(path, scope.scope);
   if (documents === undefined) return undefined;
   let merged: Node = map(new Map(), at);
   const resets: TreePath[] = [];

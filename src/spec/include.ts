@@ -115,9 +115,7 @@ function includeScope(
         ? [fallback]
         : [];
   const request = { paths, cwd: layer.directory, kind: "include-env", chain } as const;
-  const scope = withVariables(layer.scope, readEnvFiles(request, layer.scope, context.files, context.report));
-  context.scopes.push(scope);
-  return scope;
+  return withVariables(layer.scope, readEnvFiles(request, layer.scope, context.files, context.report));
 }
 
 function importSections(

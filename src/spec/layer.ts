@@ -18,8 +18,8 @@ export interface LoadContext {
   /** Read once, however often a file is included or extended: path and role to documents. */
   readonly documents: Map<string, readonly Node[] | undefined>;
   readonly layers: Map<string, MapNode>;
-  /** Every value of an env file or an include that was read, for `--explain`. */
-  readonly scopes: VariableScope[];
+  /** What the variables of each file were answered from, for `--explain`. */
+  readonly scopes: Map<string, VariableScope>;
 }
 
 /** Files that are merged into one tree: those of the project, or those of one include. */

@@ -117,6 +117,7 @@ function asMap(node: Node, fallback: MapNode): MapNode {
  *  @throws stopLoading after reported errors that the next phase could not live with. */
 export function loadLayer(layer: Layer, context: LoadContext): MapNode {
   const read = layer.paths.map((path, index) => {
+    context.scopes.set(path, layer.scope);
     const role = layer.role === "file" && index > 0 ? "override" : layer.role;
     return { path, documents: readDocuments(path, role, layer.chain, context) };
   });

@@ -75,4 +75,5 @@ export interface VariableOrigin {
   readonly kind: "shell" | "dotenv" | "include-env" | "unset";
   readonly file?: string;
   readonly line?: number;
+  readonly beats?: readonly VariableOrigin[];
 }

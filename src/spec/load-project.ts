@@ -3,6 +3,7 @@ import { TscomposeError } from "../errors.ts";
 import { makeDict } from "./bind/decode.ts";
 import { bind } from "./bind/project.ts";
 import { checkConsistency } from "./check/consistency.ts";
+import { defaultScalar } from "./defaults.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { lookupIn, withVariable } from "./env-context.ts";
 import { explain } from "./explain.ts";
@@ -22,6 +23,7 @@ import { Report } from "./report.ts";
 import { withProfiles, withSelectedServices, withoutUnused } from "./select.ts";
 import { withFilesRead } from "./service-env.ts";
 import type { FileOrigins } from "./service-env.ts";
+import { withKey } from "./tree.ts";
 import type { MapNode } from "./tree.ts";
 import type { YamlLibrary } from "./yaml/library-reader.ts";
 import { needsLibrary } from "./yaml/read.ts";
@@ -72,7 +74,7 @@ function startLoading(options: LoadOptions, files: FileSource, library: YamlLibr
     without: options.without ?? new Set(),
     documents: new Map(),
     layers: new Map(),
-    scopes: [],
+    scopes: new Map(),
   };
   return { context, found: findFiles(options, files, report) };
 }
@@ -166,7 +168,10 @@ function loadTree(loading: Loading, options: LoadOptions): LoadedTree {
   stopOnErrors(report);
   const lookup = lookupIn(scope);
   const normal = context.without.has("normalization") ? tree : normalize(tree, { projectName: name ?? "", lookup });
-  return { tree: normal, name: name ?? "", found: { ...found, scope } };
+  const named = context.without.has("normalization")
+    ? normal
+    : withKey(normal, "name", defaultScalar(name ?? "", normal));
+  return { tree: named, name: name ?? "", found: { ...found, scope } };
 }
 
 function load(options: LoadOptions, files: FileSource, library: YamlLibrary | undefined): LoadResult {
@@ -197,7 +202,7 @@ function load(options: LoadOptions, files: FileSource, library: YamlLibrary | un
       context,
       origins,
     );
-    const history = { tree: loaded.tree, scopes: [scope, ...context.scopes], fileOrigins: origins, project: finished };
+    const history = { tree: loaded.tree, scopes: context.scopes, fileOrigins: origins, project: finished };
     return {
       project: finished,
       diagnostics: sorted(context.report.diagnostics),

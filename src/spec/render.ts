@@ -1,6 +1,8 @@
 import { makeDict } from "./bind/decode.ts";
 import { compareBytes } from "./compare.ts";
 import type { Project, Service } from "./model.ts";
+import { secretContentKey } from "./resolve-environment.ts";
+import type { Node } from "./tree.ts";
 
 /** The model as `config` prints it. JSON leaves out `x-*` inside sections and the `models` section, as Docker Compose does. */
 
@@ -51,9 +53,17 @@ function sshJson(key: { readonly id: string; readonly path: string }): Rendered 
   throw new RangeError(`ssh key "${key.id}" has a path`);
 }
 
+/** The tree before binding, for `--no-interpolate`: keys sorted, no content of secrets. */
+export function renderModelTree(tree: Node): Rendered {
+  if (tree.kind === "scalar") return typeof tree.value === "bigint" ? Number(tree.value) : tree.value;
+  if (tree.kind === "seq") return tree.items.map(renderModelTree);
+  const pairs = [...tree.entries].filter(([key]) => key !== secretContentKey);
+  return makeDict(pairs.map(([key, entry]) => [key, renderModelTree(entry.value)] as const));
+}
+
 /** Plain data for a YAML writer: `x-*` everywhere, no empty `command`, structs that say nothing left out. */
 export function renderYaml(project: Project): Rendered {
-  const root: Record<string, Rendered> = { name: project.name };
+  const root: Record<string, Rendered> = project.name === "" ? {} : { name: project.name };
   root["services"] = yamlDict(project.services, (service) => yamlService(service));
   for (const section of ["networks", "volumes", "secrets", "configs", "models"] as const) {
     const resources: Readonly<Record<string, unknown>> = project[section];
