@@ -205,18 +205,42 @@ export function fchmodat(dirFd: number, path: PathBytes, mode: number): void {
 const utimensatFn = libc.func("int utimensat(int, const uint8_t *, const uint8_t *, int)");
 /** utimensat(2), never through a symlink. Seconds and nanoseconds since the epoch, used for access and modification. */
 export function utimensat(dirFd: number, path: PathBytes, time: { readonly sec: bigint; readonly nsec: number }): void {
+  check(utimensatFn(dirFd, cString(path), timeSpecs(time), AT_SYMLINK_NOFOLLOW) as number, "utimensat", show(path));
+}
+/** Two equal struct timespec. */
+function timeSpecs(time: { readonly sec: bigint; readonly nsec: number }): Buffer {
   const spec = Buffer.alloc(32);
   for (const offset of [0, 16]) {
     spec.writeBigInt64LE(time.sec, offset);
     spec.writeBigInt64LE(BigInt(time.nsec), offset + 8);
   }
-  check(utimensatFn(dirFd, cString(path), spec, AT_SYMLINK_NOFOLLOW) as number, "utimensat", show(path));
+  return spec;
 }
 
 const lsetxattrFn = libc.func("int lsetxattr(const uint8_t *, const uint8_t *, const uint8_t *, size_t, int)");
 export function lsetxattr(path: PathBytes, name: string, value: Buffer): void {
   const result = lsetxattrFn(cString(path), cString(name), value, value.length, 0) as number;
   check(result, "lsetxattr", `${name} ${show(path)}`);
+}
+const futimensFn = libc.func("int futimens(int, const uint8_t *)");
+/** futimens(3): access and modification time of an open file. */
+export function futimens(fd: number, time: { readonly sec: bigint; readonly nsec: number }): void {
+  check(futimensFn(fd, timeSpecs(time)) as number, "futimens", `fd ${fd}`);
+}
+const fsetxattrFn = libc.func("int fsetxattr(int, const uint8_t *, const uint8_t *, size_t, int)");
+export function fsetxattr(fd: number, name: string, value: Buffer): void {
+  check(fsetxattrFn(fd, cString(name), value, value.length, 0) as number, "fsetxattr", `${name} fd ${fd}`);
+}
+const syncfsFn = libc.func("int syncfs(int)");
+/** syncfs(2) on a thread of libuv's pool: everything written to the file system of `fd` so far is durable after it. */
+export async function syncfs(fd: number): Promise<void> {
+  const result = await new Promise<number>((resolve, reject) => {
+    syncfsFn.async(fd, (error: Error | null | undefined, value: number) => {
+      if (error === null || error === undefined) resolve(value);
+      else reject(error);
+    });
+  });
+  check(result, "syncfs", `fd ${fd}`);
 }
 const lgetxattrFn = libc.func("long lgetxattr(const uint8_t *, const uint8_t *, _Out_ uint8_t *, size_t)");
 /** The value, or undefined when there is none or the file system has no xattrs. */

@@ -32,6 +32,12 @@ export interface ImageStore {
   ): Promise<{ readonly diffId: string; readonly chainId: string; readonly sizeBytes: number }>;
   /** Stores a configuration whose layers are all in the store; tags it when `tags` are given. @returns the image id */
   commitImage(config: OciImageConfig, tags: readonly string[]): Promise<string>;
-  /** Unpacked directories of a chain, lowest first. */
+  /** Unpacked directories of a chain, lowest first.
+   *  @throws image/not-found */
   layerDirs(chainId: string): readonly string[];
+  /** Lets go of a chain that `commitLayer` made: from then on only images keep its layers. `commitImage` does so for the chain of
+   *  the image. Idempotent. */
+  releaseChain(chainId: string): void;
+  /** Keeps the layers of a chain that is in the store, also across restarts, until `releaseChain`. */
+  keepChain(chainId: string): void;
 }

@@ -1,0 +1,69 @@
+/** Brings layers into the store, each once however many want it at the same time, and makes them durable in the background. */
+import { closeSync, openSync } from "node:fs";
+import { syncfs } from "../../../host/libc.ts";
+import type { StagingArea } from "../staging.ts";
+import type { LayerResult } from "./layer-job.ts";
+import type { LayerRecord, LayerStore } from "./layer-store.ts";
+
+export class LayerIngest {
+  readonly #layers: LayerStore;
+  readonly #staging: StagingArea;
+  readonly #syncDir: string;
+  readonly #running = new Map<string, Promise<LayerRecord>>();
+  #sync: Promise<void> | undefined;
+
+  constructor(options: { readonly layers: LayerStore; readonly staging: StagingArea; readonly syncDir: string }) {
+    this.#layers = options.layers;
+    this.#staging = options.staging;
+    this.#syncDir = options.syncDir;
+  }
+
+  /** The layer, unpacked by `unpack` into the directory it is given unless it is there or on its way. */
+  async ensure(diffId: string, unpack: (directory: string) => Promise<LayerResult>): Promise<LayerRecord> {
+    const known = this.#layers.get(diffId) ?? this.#running.get(diffId);
+    if (known !== undefined) return known;
+    const running = this.#unpack(unpack);
+    this.#running.set(diffId, running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(diffId);
+    }
+  }
+
+  /** Resolves when what was brought in is on the disk. */
+  async settled(): Promise<void> {
+    while (this.#sync !== undefined) await this.#sync;
+  }
+
+  /** Syncs the file system once for all that was added meanwhile. */
+  syncSoon(): void {
+    this.#sync ??= this.#syncAll().finally(() => (this.#sync = undefined));
+  }
+
+  async #unpack(unpack: (directory: string) => Promise<LayerResult>): Promise<LayerRecord> {
+    const directory = this.#staging.directory();
+    try {
+      const record = this.#layers.add(directory, await unpack(directory));
+      this.syncSoon();
+      return record;
+    } catch (error) {
+      this.#staging.discard(directory);
+      throw error;
+    }
+  }
+
+  async #syncAll(): Promise<void> {
+    for (;;) {
+      const unsynced = this.#layers.all().filter(({ unsyncedBoot }) => unsyncedBoot !== undefined);
+      if (unsynced.length === 0) return;
+      const fd = openSync(this.#syncDir, "r");
+      try {
+        await syncfs(fd);
+      } finally {
+        closeSync(fd);
+      }
+      this.#layers.markSynced(unsynced);
+    }
+  }
+}

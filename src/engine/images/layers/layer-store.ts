@@ -1,0 +1,136 @@
+/** Unpacked layers by diff id: `<data root>/l/<8 characters>`, ready to be lower directories of overlayfs. The names are that
+ *  short because all of an image's must fit into one mount option of 4096 bytes. A layer depends on nothing but its own tar, so images
+ *  share it whatever lies below. It is synced in the background; until then its record names the boot it was written in, and
+ *  after a power cut it is dropped rather than trusted. */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { bootId } from "../../../host/process-identity.ts";
+import { assertDigest } from "../digest.ts";
+import type { JsonObject } from "../json.ts";
+import { RecordFiles } from "../record-files.ts";
+import type { StagingArea } from "../staging.ts";
+
+export interface LayerRecord {
+  readonly version: 1;
+  readonly diffId: string;
+  /** Name of the directory. */
+  readonly name: string;
+  /** Bytes of regular files. */
+  readonly sizeBytes: number;
+  /** Bytes of the tar it was unpacked from or would be packed into. */
+  readonly tarBytes: number;
+  /** Directories without an entry of their own in the tar (latin1). */
+  readonly impliedDirs: readonly string[];
+  /** Boot it was written in, until it is known to be on the disk. */
+  readonly unsyncedBoot: string | undefined;
+}
+
+export interface LayerStoreOptions {
+  /** Absolute; holds the layers themselves. */
+  readonly dir: string;
+  readonly recordDir: string;
+  readonly corruptDir: string;
+  readonly staging: StagingArea;
+  readonly warn: (message: string) => void;
+}
+
+export class LayerStore {
+  readonly #dir: string;
+  readonly #staging: StagingArea;
+  readonly #records: RecordFiles<LayerRecord>;
+  readonly #byDiffId = new Map<string, LayerRecord>();
+  readonly #names = new Set<string>();
+
+  constructor(options: LayerStoreOptions) {
+    this.#dir = options.dir;
+    this.#staging = options.staging;
+    this.#records = new RecordFiles(options.recordDir, options.corruptDir, options.warn);
+    mkdirSync(this.#dir, { recursive: true, mode: 0o710 });
+    for (const [, record] of this.#records.load((value) => this.#check(value))) this.#remember(record);
+    for (const name of readdirSync(this.#dir)) {
+      if (!this.#names.has(name)) this.#discard(name);
+    }
+  }
+
+  get(diffId: string): LayerRecord | undefined {
+    return this.#byDiffId.get(diffId);
+  }
+
+  /** The directory of a layer that is in the store. */
+  path(record: LayerRecord): string {
+    return join(this.#dir, record.name);
+  }
+
+  /** Takes over a directory on the same file system. A layer that is there already stays, and the directory is discarded. */
+  add(directory: string, layer: Pick<LayerRecord, "diffId" | "sizeBytes" | "tarBytes" | "impliedDirs">): LayerRecord {
+    const known = this.#byDiffId.get(layer.diffId);
+    if (known !== undefined) {
+      this.#staging.discard(directory);
+      return known;
+    }
+    const record: LayerRecord = { version: 1, ...layer, name: this.#freeName(layer.diffId), unsyncedBoot: bootId() };
+    renameSync(directory, this.path(record));
+    this.#records.write(record.name, record);
+    this.#remember(record);
+    return record;
+  }
+
+  remove(diffId: string): void {
+    const record = this.#byDiffId.get(diffId);
+    if (record === undefined) return;
+    this.#records.delete(record.name);
+    this.#byDiffId.delete(diffId);
+    this.#names.delete(record.name);
+    this.#discard(record.name);
+  }
+
+  all(): readonly LayerRecord[] {
+    return [...this.#byDiffId.values()];
+  }
+
+  /** Call after everything that was there before the call was synced. */
+  markSynced(records: readonly LayerRecord[]): void {
+    for (const { diffId } of records) {
+      const record = this.#byDiffId.get(diffId);
+      if (record?.unsyncedBoot === undefined) continue;
+      const synced = { ...record, unsyncedBoot: undefined };
+      this.#records.write(record.name, synced);
+      this.#byDiffId.set(diffId, synced);
+    }
+  }
+
+  #remember(record: LayerRecord): void {
+    this.#byDiffId.set(record.diffId, record);
+    this.#names.add(record.name);
+  }
+
+  #freeName(diffId: string): string {
+    for (let salt = 0; ; salt++) {
+      const name = createHash("sha256").update(`${diffId}${salt}`).digest("base64url").replace(/[-_]/g, "").slice(0, 8);
+      if (!this.#names.has(name) && !existsSync(join(this.#dir, name))) return name;
+    }
+  }
+
+  /** Out of the directory at once, deleted in the background. */
+  #discard(name: string): void {
+    const doomed = this.#staging.filePath();
+    renameSync(join(this.#dir, name), doomed);
+    this.#staging.discard(doomed);
+  }
+
+  #check(value: JsonObject): LayerRecord {
+    const { name, sizeBytes, tarBytes, impliedDirs, unsyncedBoot } = value;
+    const diffId = assertDigest(value["diffId"], "layer record");
+    if (typeof name !== "string" || !/^[A-Za-z0-9]{1,16}$/.test(name)) throw new Error("it has no proper name");
+    if (typeof sizeBytes !== "number" || typeof tarBytes !== "number" || !Array.isArray(impliedDirs)) {
+      throw new Error("a field is missing");
+    }
+    if (!existsSync(join(this.#dir, name))) throw new Error("its directory is gone");
+    if (unsyncedBoot !== undefined && unsyncedBoot !== bootId()) {
+      throw new Error("the machine went down before the layer was on the disk");
+    }
+    const boot = typeof unsyncedBoot === "string" ? unsyncedBoot : undefined;
+    return { version: 1, diffId, name, sizeBytes, tarBytes, impliedDirs: impliedDirs.map(String), unsyncedBoot: boot };
+  }
+}

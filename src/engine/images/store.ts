@@ -1,0 +1,172 @@
+/** The image store: what the engine offers about images, put together. In: requests of the API, of containers and of builds. Out:
+ *  data, progress messages, directories for overlayfs. Below the data root: `images/` (an OCI layout, records, staging) and `l/`
+ *  (unpacked layers). */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { TscomposeError } from "../../errors.ts";
+import type { ImageService } from "../engine.ts";
+import type { PublishEvent } from "../events.ts";
+import { loadArchive } from "./archive/load.ts";
+import { BlobStore } from "./blobs.ts";
+import { Catalog } from "./catalog.ts";
+import { ChainRecords } from "./chains.ts";
+import { commitFinalImage, commitLayer } from "./commit.ts";
+import { chainIds } from "./digest.ts";
+import { filterImages } from "./filters.ts";
+import { ImageRecords, type Image } from "./image-records.ts";
+import { LayerIngest } from "./layers/layer-ingest.ts";
+import { LayerStore } from "./layers/layer-store.ts";
+import { inlineRunner } from "./layers/runner.ts";
+import type { ImageParts } from "./parts.ts";
+import { hostPlatform } from "./platform.ts";
+import { canonicalName, familiarName, parseReference } from "./reference.ts";
+import { pruneImages } from "./prune.ts";
+import { removeImage } from "./remove.ts";
+import { StagingArea } from "./staging.ts";
+import type { ImageStore, StoredImage } from "./types.ts";
+import { familiar, historyOf, inspectImage, summarise, type ImageFacts } from "./views.ts";
+
+export interface ImageStoreOptions {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+  /** Hears of what was set aside. */
+  readonly log: (message: string) => void;
+  readonly emit: PublishEvent;
+}
+
+/** One for a data root at a time: the engine's lock sees to that. */
+export function createImageStore(options: ImageStoreOptions): ImageStore & ImageService & { close(): Promise<void> } {
+  const parts = openParts(options);
+  const { catalog } = parts;
+  let pruning = false;
+  return {
+    resolve: (ref) => storedImage(parts, catalog.resolve(ref)),
+    acquire: (imageId, user) => catalog.acquire(imageId, user),
+    release: (imageId, containerId) => catalog.release(imageId, containerId),
+    commitLayer: (parent, upperDir) => commitLayer(parts, parent, upperDir),
+    commitImage: async (config, tags) => commitFinalImage(parts, config, tags).id,
+    layerDirs: (chainId) => chainDirs(parts, chainId),
+    releaseChain: (chainId) => parts.chains.unpin(chainId),
+    keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),
+
+    list: ({ filters }) => {
+      const now = Date.now() / 1000;
+      const images = filterImages(catalog.all(), { filters, now, resolve: (ref) => catalog.resolve(ref) });
+      const newestFirst = images.toSorted(
+        (a, b) => Date.parse(b.config.created ?? "") - Date.parse(a.config.created ?? ""),
+      );
+      return Promise.resolve(newestFirst.map((image) => summarise(image, facts(parts, image))));
+    },
+    inspect: async (ref) => {
+      const image = catalog.resolve(ref);
+      return inspectImage(image, facts(parts, image));
+    },
+    history: async (ref) => {
+      const image = catalog.resolve(ref);
+      return historyOf(image, facts(parts, image).layerSizes);
+    },
+    pull: () => Promise.reject(notYet("pull")),
+    push: () => Promise.reject(notYet("push")),
+    save: () => Promise.reject(notYet("save")),
+    importTar: () => {
+      throw notYet("import");
+    },
+    load: (archive) => loadArchive(parts, archive),
+    tag: async (ref, repo, tag) => {
+      const image = catalog.resolve(ref);
+      const target = { ...parseReference(repo), tag: tag === undefined || tag === "" ? undefined : tag };
+      const checked = parseReference(
+        `${canonicalName({ ...target, tag: undefined })}:${target.tag ?? parseReference(repo).tag ?? "latest"}`,
+      );
+      catalog.add({ id: image.id, manifest: image.manifest, tags: [canonicalName(checked)], digests: [] });
+      catalog.emit(image, "tag", familiarName(checked));
+    },
+    remove: async (ref, { force }) => removeImage(catalog, ref, { force }),
+    prune: async (filters) => {
+      if (pruning) throw new TscomposeError("request/conflict", "a prune operation is already running");
+      pruning = true;
+      try {
+        return pruneImages(catalog, filters);
+      } finally {
+        pruning = false;
+      }
+    },
+    close: async () => {
+      await parts.runner.close();
+      await parts.ingest.settled();
+      await parts.staging.settled();
+    },
+  };
+}
+
+function openParts({ dataRoot, log, emit }: ImageStoreOptions): ImageParts {
+  const dir = join(dataRoot, "images");
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const corruptDir = join(dir, "corrupt");
+  const staging = new StagingArea(join(dir, "tmp"));
+  const blobs = new BlobStore(dir, staging);
+  const layers = new LayerStore({
+    dir: join(dataRoot, "l"),
+    recordDir: join(dir, "layers"),
+    corruptDir,
+    staging,
+    warn: log,
+  });
+  const isComplete = (diffIds: readonly string[]): boolean => diffIds.every((id) => layers.get(id) !== undefined);
+  const records = new ImageRecords({
+    dir: join(dir, "records"),
+    corruptDir,
+    blobs,
+    warn: log,
+    isComplete: ({ rootfs }) => isComplete(rootfs.diff_ids),
+  });
+  const chains = new ChainRecords({ dir: join(dir, "chains"), corruptDir, warn: log, isComplete });
+  const ingest = new LayerIngest({ layers, staging, syncDir: dir });
+  ingest.syncSoon();
+  return {
+    staging,
+    blobs,
+    layers,
+    chains,
+    ingest,
+    runner: inlineRunner,
+    catalog: new Catalog({ records, layers, blobs, chains, emit }),
+    host: hostPlatform(process.arch),
+  };
+}
+
+function notYet(what: string): TscomposeError {
+  return new TscomposeError("request/unsupported", `${what} is not implemented`);
+}
+
+function storedImage(parts: ImageParts, image: Image): StoredImage {
+  const { sizeBytes, layerDirs } = facts(parts, image);
+  return {
+    id: image.id,
+    config: image.config,
+    manifestDigest: image.manifest.digest,
+    repoTags: familiar(image.tags),
+    repoDigests: familiar(image.digests),
+    layerDirs,
+    chainId: chainIds(image.config.rootfs.diff_ids).at(-1),
+    sizeBytes,
+  };
+}
+
+function chainDirs(parts: ImageParts, chainId: string): readonly string[] {
+  return parts.chains.diffIds(chainId).map((diffId) => {
+    const layer = parts.layers.get(diffId);
+    if (layer === undefined) throw new TscomposeError("image/not-found", `No such layer: ${diffId}`);
+    return parts.layers.path(layer);
+  });
+}
+
+function facts(parts: ImageParts, image: Image): ImageFacts {
+  const layers = parts.catalog.layersOf(image);
+  return {
+    sizeBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    layerDirs: layers.map((layer) => parts.layers.path(layer)),
+    layerSizes: layers.map(({ sizeBytes }) => sizeBytes),
+    containers: parts.catalog.users(image.id).length,
+  };
+}
