@@ -34,6 +34,8 @@ interface Exec {
   readonly container: Container;
   readonly config: ExecConfig;
   readonly detachKeys: readonly number[];
+  /** Publishes no events. */
+  readonly quiet: boolean;
   running: RunningExec | undefined;
   end: ExecEnd | undefined;
   started: boolean;
@@ -57,9 +59,11 @@ export class Execs implements ExecService {
     if ((config.Cmd ?? []).length === 0) throw new TscomposeError("request/invalid", "No exec command specified");
     const id = randomBytes(32).toString("hex");
     const detachKeys = parseDetachKeys(config.DetachKeys);
-    this.#execs.set(id, { id, container, config, detachKeys, running: undefined, end: undefined, started: false });
+    const state = { quiet: false, running: undefined, end: undefined, started: false };
+    const exec: Exec = { id, container, config, detachKeys, ...state };
+    this.#execs.set(id, exec);
     container.execIds.add(id);
-    this.#publish(container, `exec_create: ${commandText(config)}`, { execID: id });
+    this.#publish(exec, `exec_create: ${commandText(config)}`);
     return Promise.resolve({ Id: id });
   }
 
@@ -123,13 +127,22 @@ export class Execs implements ExecService {
     });
   }
 
-  /** Runs a command that the engine itself wants run, such as a health probe, with its output merged. Events are published as for
-   *  any other exec. @throws container/wrong-status */
-  async probe(container: Container, config: ExecConfig): Promise<RunningExec> {
+  /** Runs a command that the engine itself wants run, such as a health probe. `quiet`: without events.
+   *  @throws container/wrong-status */
+  async probe(container: Container, config: ExecConfig, quiet: boolean): Promise<RunningExec> {
     requireRunning(container, container.name);
     const id = randomBytes(32).toString("hex");
-    const exec: Exec = { id, container, config, detachKeys: [], running: undefined, end: undefined, started: true };
-    this.#publish(container, `exec_create: ${commandText(config)}`, { execID: id });
+    const exec: Exec = {
+      id,
+      container,
+      config,
+      detachKeys: [],
+      quiet,
+      running: undefined,
+      end: undefined,
+      started: true,
+    };
+    this.#publish(exec, `exec_create: ${commandText(config)}`);
     exec.running = await this.#launch(exec, {
       consoleSize: undefined,
       streams: { stdin: false, stdout: true, stderr: true },
@@ -153,7 +166,7 @@ export class Execs implements ExecService {
       consoleSize: wanted.consoleSize,
       allCapabilities: this.#options.allCapabilities,
     });
-    this.#publish(container, `exec_start: ${commandText(config)}`, { execID: id });
+    this.#publish(exec, `exec_start: ${commandText(config)}`);
     mkdirSync(container.paths.bundle, { recursive: true, mode: 0o700 });
     const target = {
       runtimeCommand: this.#options.runtimeCommand(container),
@@ -168,7 +181,7 @@ export class Execs implements ExecService {
   #ended(exec: Exec, end: ExecEnd): void {
     exec.end = end;
     exec.container.execIds.delete(exec.id);
-    this.#publish(exec.container, "exec_die", { execID: exec.id, exitCode: String(end.exitCode) });
+    this.#publish(exec, "exec_die", { exitCode: String(end.exitCode) });
     setTimeout(() => this.#execs.delete(exec.id), keepMs).unref();
   }
 
@@ -184,7 +197,7 @@ export class Execs implements ExecService {
         const taken = forward.length === 0 || (await running.writeStdin(forward));
         if (detached) {
           running.detach();
-          this.#publish(exec.container, "exec_detach", { execID: exec.id });
+          this.#publish(exec, "exec_detach");
         }
         return taken && !detached;
       },
@@ -199,15 +212,15 @@ export class Execs implements ExecService {
     return exec;
   }
 
-  #publish(
-    container: Container,
-    action: Extract<EngineEvent, { readonly type: "container" }>["action"],
-    more: Readonly<Record<string, string>>,
-  ): void {
-    const attributes = containerAttributes(container.record, more);
+  #publish(exec: Exec, action: ContainerEvent["action"], more: Readonly<Record<string, string>> = {}): void {
+    if (exec.quiet) return;
+    const { container, id } = exec;
+    const attributes = containerAttributes(container.record, { execID: id, ...more });
     this.#options.publish({ type: "container", action, id: container.id, attributes });
   }
 }
+
+type ContainerEvent = Extract<EngineEvent, { readonly type: "container" }>;
 
 /** Docker joins the program and its arguments, which leaves a blank at the end where there are none. */
 function commandText(config: ExecConfig): string {
