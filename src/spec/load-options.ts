@@ -1,4 +1,4 @@
-import type { Diagnostic } from "./diagnostic.ts";
+import type { Diagnostic, Place } from "./diagnostic.ts";
 import type { Dict, Project } from "./model.ts";
 
 /** What the command line and the machine say. Nothing here is read from the process: the caller hands it in. */
@@ -51,6 +51,8 @@ export interface LoadResult {
 export interface Origins {
   /** The history of the value at `path`, newest first: the first entry is the one that holds. Undefined: no such value. */
   explain(path: readonly string[]): readonly Origin[] | undefined;
+  /** Where the value stands, or what it is part of. */
+  place(path: readonly string[]): Place | undefined;
 }
 
 export type OriginKind =

@@ -23,7 +23,8 @@ import { Report } from "./report.ts";
 import { withProfiles, withSelectedServices, withoutUnused } from "./select.ts";
 import { withFilesRead } from "./service-env.ts";
 import type { FileOrigins } from "./service-env.ts";
-import { withKey } from "./tree.ts";
+import { placeOf } from "./source.ts";
+import { nearest, withKey } from "./tree.ts";
 import type { MapNode } from "./tree.ts";
 import type { YamlLibrary } from "./yaml/library-reader.ts";
 import { needsLibrary } from "./yaml/read.ts";
@@ -206,7 +207,10 @@ function load(options: LoadOptions, files: FileSource, library: YamlLibrary | un
     return {
       project: finished,
       diagnostics: sorted(context.report.diagnostics),
-      origins: { explain: (path) => explain(history, path) },
+      origins: {
+        explain: (path) => explain(history, path),
+        place: (path) => placeOf(nearest(loaded.tree, path)),
+      },
     };
   });
 }

@@ -8,7 +8,7 @@ export interface JsonSchemaFacts {
   /** Keys beside the named ones are allowed, whatever they hold. */
   readonly open?: boolean;
   /** Values of the keys that match; others are refused where `closed`, else left alone. */
-  readonly keys?: { readonly pattern: string; readonly closed: boolean };
+  readonly keys?: { readonly pattern: string; readonly closed: boolean; readonly value: z.ZodType };
   readonly uniqueItems?: boolean;
 }
 
@@ -63,12 +63,8 @@ export function keyed<T extends z.ZodType>(
       }
     }
   });
-  keyedValues.set(record, value);
-  return known(record, { keys: { pattern, closed: others === "refused" } });
+  return known(record, { keys: { pattern, closed: others === "refused", value } });
 }
-
-/** The value schema behind a `keyed` record, for the generator. */
-export const keyedValues = new WeakMap<z.ZodType, z.ZodType>();
 
 export function uniqueList<T extends z.ZodType>(item: T): z.ZodArray<T> {
   const list = z.array(item).superRefine((items, context) => {

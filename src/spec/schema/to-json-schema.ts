@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { jsonSchemaFacts, keyedValues } from "./kit.ts";
+import { jsonSchemaFacts } from "./kit.ts";
 import { composeFile } from "./project.ts";
 
 type JsonObject = Record<string, unknown>;
@@ -52,10 +52,9 @@ function convert(schema: z.ZodType): JsonObject {
           Object.assign(json, { additionalProperties: false, patternProperties: { "^x-": {} } });
         if (facts.open === true) delete json["additionalProperties"];
         if (facts.keys !== undefined) {
-          const inner = keyedValues.get(zodSchema as unknown as z.ZodType);
           delete json["propertyNames"];
           delete json["additionalProperties"];
-          json["patternProperties"] = { [facts.keys.pattern]: inner === undefined ? {} : nested(inner, definitions) };
+          json["patternProperties"] = { [facts.keys.pattern]: nested(facts.keys.value, definitions) };
           if (facts.keys.closed) json["additionalProperties"] = false;
         }
       }
