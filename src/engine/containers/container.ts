@@ -1,7 +1,7 @@
 /** One container of this engine: its record, kept in memory and on disk, and what happens to it, one thing at a time. */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { writeAtomic } from "../../host/atomic-file.ts";
+import { writeAtomic, writeAtomicLater } from "../../host/atomic-file.ts";
 import type { ContainerPaths } from "./paths.ts";
 import type { ContainerRecord, RecordedState } from "./record.ts";
 
@@ -12,14 +12,23 @@ export class Container {
   readonly paths: ContainerPaths;
   /** Exec instances, newest last; for inspect. Owned by `streams/`. */
   readonly execIds = new Set<string>();
+  /** Called, and awaited, when the process exists but has not begun: who wants its first byte connects now. */
+  readonly beforeRelease = new Set<() => Promise<void>>();
   #record: ContainerRecord;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Set<StateListener>();
+  readonly #removedListeners = new Set<() => void>();
+  #removed = false;
+  #writing: Promise<void> | undefined;
+  #writeAgain = false;
+  readonly #onWriteError: (error: unknown) => void;
 
-  constructor(record: ContainerRecord, paths: ContainerPaths) {
+  /** `onWriteError`: a record that `persistSoon` could not write. */
+  constructor(record: ContainerRecord, paths: ContainerPaths, onWriteError: (error: unknown) => void) {
     this.id = record.id;
     this.paths = paths;
     this.#record = record;
+    this.#onWriteError = onWriteError;
   }
 
   /** The current record. Replaced, never changed in place: keep no old one across an await. */
@@ -49,7 +58,7 @@ export class Container {
     const state = { ...before, ...change };
     this.#record = { ...this.#record, state };
     this.#writeState();
-    for (const listener of [...this.#listeners]) listener(state, before);
+    for (const listener of this.#listeners) listener(state, before);
   }
 
   /** Writes the whole record so that it survives a power cut. */
@@ -57,10 +66,53 @@ export class Container {
     writeAtomic(this.paths.record, JSON.stringify(this.#record));
   }
 
+  /** As `persist`, without waiting for the disk: for what the state of this boot tells too. */
+  persistSoon(): void {
+    if (this.#writing !== undefined) {
+      this.#writeAgain = true;
+      return;
+    }
+    this.#writing = this.#write().finally(() => (this.#writing = undefined));
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async written(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    do {
+      this.#writeAgain = false;
+      if (this.#removed) return;
+      try {
+        await writeAtomicLater(this.paths.record, JSON.stringify(this.#record));
+      } catch (error) {
+        this.#onWriteError(error);
+      }
+    } while (this.#writeAgain);
+  }
+
   /** Calls back after each `update`, synchronously. @returns how to stop that */
   onUpdate(listener: StateListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** It is gone. */
+  get removed(): boolean {
+    return this.#removed;
+  }
+
+  markRemoved(): void {
+    this.#removed = true;
+    for (const listener of this.#removedListeners) listener();
+    this.#removedListeners.clear();
+  }
+
+  /** Calls back once, when it is removed. @returns how to stop that */
+  onRemoved(listener: () => void): () => void {
+    this.#removedListeners.add(listener);
+    return () => this.#removedListeners.delete(listener);
   }
 
   /** Runs `work` after what was asked for before has ended: two verbs on one container never overlap. Not re-entrant. */

@@ -1,0 +1,85 @@
+/** The user's mounts, made ready for the runtime: volumes held and filled, images mounted, subpaths pinned. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { mountOverlay, unmountOverlay } from "../../host/overlay.ts";
+import type { UndoStack } from "../../host/undo-stack.ts";
+import { checkMountTargets, stageSubpath } from "../volumes/mount-paths.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+import type { ResolvedMount } from "./record.ts";
+
+export interface PreparedMounts {
+  /** With their sources ready. */
+  readonly mounts: readonly ResolvedMount[];
+  /** What only the runtime needed while it made the container: call when it has. */
+  readonly unstage: () => void;
+}
+
+/** The root is mounted at `rootfs`. Steps to undo go on `undo`. @throws container/start-failed, volume/not-found, ... */
+export async function prepareMounts(
+  ctx: ContainerContext,
+  container: Container,
+  at: { readonly rootfs: string; readonly undo: UndoStack },
+): Promise<PreparedMounts> {
+  const { mounts, hostConfig } = container.record;
+  if (mounts.length === 0) return { mounts, unstage: () => undefined };
+  checkMountTargets(at.rootfs, mounts, hostConfig.Privileged === true);
+  const staged: (() => void)[] = [];
+  at.undo.defer("staged mounts", () => staged.splice(0).forEach((unstage) => unstage()));
+  const ready: ResolvedMount[] = [];
+  for (const [index, mount] of mounts.entries()) {
+    const stagingPath = join(container.paths.bundle, `mount-${index}`);
+    const source = await sourceOf(ctx, container, { mount, stagingPath, ...at, staged });
+    ready.push({ ...mount, Source: source });
+  }
+  return { mounts: ready, unstage: () => staged.splice(0).forEach((unstage) => unstage()) };
+}
+
+async function sourceOf(
+  ctx: ContainerContext,
+  container: Container,
+  step: {
+    readonly mount: ResolvedMount;
+    readonly stagingPath: string;
+    readonly rootfs: string;
+    readonly undo: UndoStack;
+    readonly staged: (() => void)[];
+  },
+): Promise<string> {
+  const { mount, stagingPath, staged } = step;
+  if (mount.Type === "volume" && mount.Name !== undefined) {
+    const name = mount.Name;
+    const source = await ctx.volumes.acquire(name, {
+      containerId: container.id,
+      destination: mount.Destination,
+      readWrite: mount.RW,
+      propagation: mount.Propagation,
+    });
+    step.undo.defer(`volume ${name}`, () => ctx.volumes.release(name, container.id));
+    if (mount.copyUp) await ctx.volumes.copyUp(name, step.rootfs, mount.Destination);
+    if (mount.subpath === undefined) return source;
+    staged.push(stageSubpath(source, mount.subpath, stagingPath));
+    return stagingPath;
+  }
+  if (mount.Type === "image" && mount.Name !== undefined) {
+    const imageDir = `${stagingPath}-image`;
+    mkdirSync(imageDir, { mode: 0o700 });
+    // Two lower directories at least: a read-only overlay of one is refused.
+    const layers = ctx.images.resolve(mount.Name).layerDirs.toReversed();
+    const empty = `${stagingPath}-empty`;
+    mkdirSync(empty, { mode: 0o755 });
+    mountOverlay({ lower: [...layers, empty] }, imageDir);
+    staged.push(() => unmountOverlay(imageDir));
+    if (mount.subpath === undefined) return imageDir;
+    staged.push(stageSubpath(imageDir, mount.subpath, stagingPath));
+    return stagingPath;
+  }
+  return mount.Source;
+}
+
+/** After the container has ended. @returns what went wrong */
+export async function releaseMounts(ctx: ContainerContext, container: Container): Promise<readonly unknown[]> {
+  const names = new Set(container.record.mounts.flatMap(({ Type, Name }) => (Type === "volume" && Name ? [Name] : [])));
+  const results = await Promise.allSettled([...names].map((name) => ctx.volumes.release(name, container.id)));
+  return results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+}

@@ -1,0 +1,51 @@
+/** Removes containers: record first, so that a crash half-way leaves files that the next engine recognises as nobody's. */
+import { rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { errorMessage, TscomposeError } from "../../errors.ts";
+import { syncDirectory } from "../../host/atomic-file.ts";
+import { containerAttributes } from "../events.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+
+/** @throws container/wrong-status for one that runs */
+export function checkRemovable(container: Container): void {
+  if (!container.alive && container.state.status !== "restarting") return;
+  const state = container.state.status;
+  const hint = state === "paused" ? "unpause and then stop the container" : "stop the container";
+  throw new TscomposeError(
+    "container/wrong-status",
+    `cannot remove container "/${container.name}": container is ${state}: ${hint} before removing or force remove`,
+    { hint: `${hint} first, or force the removal` },
+  );
+}
+
+/** The container has no process. `volumes`: its anonymous ones too. */
+export async function removeContainer(
+  ctx: ContainerContext,
+  container: Container,
+  options: { readonly volumes: boolean },
+): Promise<void> {
+  const { paths, record } = container;
+  container.update({ status: "removing" });
+  await container.written();
+  rmSync(paths.record, { force: true });
+  syncDirectory(paths.dir);
+  ctx.images.release(record.imageId, container.id);
+  ctx.registry.delete(container);
+  await Promise.all([paths.dir, paths.bundle].map((path) => rm(path, { recursive: true, force: true })));
+  if (options.volumes) await removeAnonymousVolumes(ctx, container);
+  const attributes = containerAttributes(record);
+  ctx.publish({ type: "container", action: "destroy", id: container.id, attributes });
+  container.markRemoved();
+}
+
+async function removeAnonymousVolumes(ctx: ContainerContext, container: Container): Promise<void> {
+  for (const { Type, Name, anonymous } of container.record.mounts) {
+    if (Type !== "volume" || Name === undefined || !anonymous) continue;
+    try {
+      await ctx.volumes.remove(Name, true);
+    } catch (error) {
+      ctx.log("info", `volume ${Name} of container ${container.name} stays: ${errorMessage(error)}`);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/** Root file systems: the image's layers, the engine's own layer over them, what the container changes on top.
+ *  The engine's layer has real /dev, /proc, /sys and the files that get mounted over, so that no image can put a symlink there and
+ *  lead a mount of the runtime to the host (security.md 0.1 A and B, 1.9; CVE-2026-41579). */
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mountOverlay, unmountOverlay } from "../../host/overlay.ts";
+import type { ImageStore } from "../images/types.ts";
+import type { Container } from "./container.ts";
+
+export class RootFilesystems {
+  readonly #images: ImageStore;
+  readonly #initLayer: string;
+  /** Users of the mount of a container: its process, and whoever copies files. */
+  readonly #users = new Map<string, number>();
+
+  constructor(options: { readonly dataRoot: string; readonly images: ImageStore }) {
+    this.#images = options.images;
+    this.#initLayer = join(options.dataRoot, "init-layer-1");
+    makeInitLayer(this.#initLayer);
+  }
+
+  /** Directories for a new container. */
+  create({ paths }: Container): void {
+    for (const path of [paths.upper, paths.work, paths.root]) mkdirSync(path, { mode: 0o755 });
+    chmodSync(paths.upper, 0o755); // it is the container's "/", whatever the umask
+  }
+
+  /** Mounts it if it is not yet. Every call needs its `release`. @returns where */
+  acquire(container: Container): string {
+    const users = this.#users.get(container.id) ?? 0;
+    if (users === 0) mountOverlay(this.#layers(container), container.paths.root);
+    this.#users.set(container.id, users + 1);
+    return container.paths.root;
+  }
+
+  release(container: Container): void {
+    const users = (this.#users.get(container.id) ?? 1) - 1;
+    if (users > 0) {
+      this.#users.set(container.id, users);
+      return;
+    }
+    this.#users.delete(container.id);
+    unmountOverlay(container.paths.root);
+  }
+
+  /** A path through which the container's files can be reached now, with its volumes while it runs. After an engine restart the
+   *  mount is in another mount namespace: the process itself leads there. */
+  async using<T>(container: Container, work: (root: string) => T | Promise<T>): Promise<T> {
+    const { process } = container.state;
+    if (container.alive && process !== undefined) return work(`/proc/${process.pid}/root`);
+    const root = this.acquire(container);
+    try {
+      return await work(root);
+    } finally {
+      this.release(container);
+    }
+  }
+
+  /** For `inspect`: lower directories, highest first. */
+  lowerDirs(container: Container): readonly string[] {
+    return this.#layers(container).lower;
+  }
+
+  #layers(container: Container): { readonly lower: readonly string[]; readonly upper: string; readonly work: string } {
+    const { layerDirs } = this.#images.resolve(container.record.imageId);
+    return {
+      lower: [this.#initLayer, ...layerDirs.toReversed()],
+      upper: container.paths.upper,
+      work: container.paths.work,
+    };
+  }
+}
+
+const directories = ["dev", "dev/pts", "dev/shm", "proc", "sys", "etc"];
+const files = [".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "dev/console"];
+
+/** The same for every container, and never written to: it is a lower layer. */
+function makeInitLayer(path: string): void {
+  if (existsSync(path)) return;
+  const staging = `${path}.tmp`;
+  rmSync(staging, { recursive: true, force: true });
+  for (const directory of [".", ...directories]) {
+    mkdirSync(join(staging, directory), { recursive: true });
+    chmodSync(join(staging, directory), 0o755);
+  }
+  for (const file of files) {
+    writeFileSync(join(staging, file), "");
+    chmodSync(join(staging, file), 0o755);
+  }
+  symlinkSync("/proc/mounts", join(staging, "etc/mtab"));
+  renameSync(staging, path);
+}

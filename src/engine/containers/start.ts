@@ -1,0 +1,126 @@
+/** Starts a container: everything is prepared, then its process is made and waits, then it is released. What fails on the way is
+ *  undone. Callers hold the container (`exclusively`). */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { formatNanoseconds, realtimeNs } from "../../host/clock.ts";
+import { UndoStack } from "../../host/undo-stack.ts";
+import { errorMessage, TscomposeError } from "../../errors.ts";
+import { containerAttributes } from "../events.ts";
+import { createProcess, releaseProcess, type Launched } from "../runtime/launch.ts";
+import { findProgram } from "../runtime/oci-runtime.ts";
+import { monitorLogArguments, planLog } from "../streams/log-config.ts";
+import { prepareLogFiles } from "../streams/log-files.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+import { releaseResources } from "./end.ts";
+import { exitsDir } from "./paths.ts";
+import { prepareMounts } from "./prepare-mounts.ts";
+import { closeNetns, connectNetwork, networkFiles, prepareNetwork } from "./sandbox.ts";
+import { prepareIpc, releaseIpc } from "./shared-memory.ts";
+import { runtimeSpecOf } from "./spec-of.ts";
+import { explainStartFailure } from "./start-failure.ts";
+import { writeRuntimeSpec } from "./write-spec.ts";
+
+export interface StartHooks {
+  /** The process runs: watch it. */
+  readonly onStarted: (container: Container, launched: Launched) => void;
+}
+
+/** @throws container/*, network/*, port/in-use, volume/*, image/* */
+export async function startContainer(ctx: ContainerContext, container: Container, hooks: StartHooks): Promise<void> {
+  const undo = new UndoStack();
+  try {
+    const launched = await launch(ctx, container, undo);
+    hooks.onStarted(container, launched);
+    undo.commit();
+    container.persistSoon();
+  } catch (error) {
+    for (const problem of await undo.run()) ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
+    throw failed(container, error);
+  }
+  const attributes = containerAttributes(container.record);
+  ctx.publish({ type: "container", action: "start", id: container.id, attributes });
+}
+
+function failed(container: Container, cause: unknown): TscomposeError {
+  const { error, exitCode } = explainStartFailure(cause, container.record.path);
+  const status = container.state.startedAt.startsWith("0001-") ? "created" : "exited";
+  container.update({ status, exitCode, error: error.message, process: undefined, monitor: undefined, sandbox: undefined });
+  container.persist();
+  return error;
+}
+
+async function launch(ctx: ContainerContext, container: Container, undo: UndoStack): Promise<Launched> {
+  const { paths, record } = container;
+  const conmon = findProgram("conmon");
+  if (conmon === undefined) {
+    throw new TscomposeError("host/unsupported", "conmon is not installed", { hint: "apt-get install conmon" });
+  }
+  rmSync(paths.bundle, { recursive: true, force: true });
+  rmSync(paths.exitFile, { force: true });
+  mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });
+
+  const rootfs = ctx.rootfs.acquire(container);
+  undo.defer("root file system", () => ctx.rootfs.release(container));
+  const { mounts, unstage } = await prepareMounts(ctx, container, { rootfs, undo });
+  const network = prepareNetwork(ctx, container);
+  let netnsFd = network.netnsFd;
+  const closeNamespace = (): void => {
+    closeNetns(netnsFd);
+    netnsFd = undefined;
+  };
+  undo.defer("network namespace", closeNamespace);
+  const ipc = prepareIpc(ctx, container);
+  undo.defer("shared memory", () => releaseIpc(container));
+  writeNetworkFiles(container, { hosts: "", resolvConf: "" });
+  writeRuntimeSpec(paths, runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc }));
+  const log = planLog(record.hostConfig.LogConfig);
+  prepareLogFiles(paths.log, log.bounds);
+
+  undo.defer("container", async () => {
+    for (const problem of await releaseResources(ctx, container)) {
+      ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
+    }
+  });
+  const [created, connected] = await Promise.allSettled([
+    createProcess(ctx.runtime, {
+      id: container.id,
+      paths,
+      exitDir: exitsDir(ctx.roots),
+      conmon,
+      terminal: record.config.Tty === true,
+      stdin: record.config.OpenStdin === true,
+      leaveStdinOpen: record.config.StdinOnce !== true,
+      logArguments: monitorLogArguments(paths.log, log.bounds),
+    }),
+    connectNetwork(ctx, container, network.netnsFd),
+  ]);
+  if (created.status === "fulfilled") container.update({ process: created.value.process, monitor: created.value.monitor });
+  if (connected.status === "fulfilled") container.update({ sandbox: connected.value });
+  if (connected.status === "rejected") throw connected.reason;
+  if (created.status === "rejected") throw created.reason;
+  unstage();
+  closeNamespace();
+  writeNetworkFiles(container, networkFiles(container, connected.value));
+  await Promise.all([...container.beforeRelease].map((ready) => ready()));
+
+  // Before its first line of output, and recorded before it runs: after a crash here the next engine finds it.
+  container.update({
+    status: "running",
+    startedAt: formatNanoseconds(realtimeNs()),
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    stoppedByUser: false,
+    ...(connected.value === undefined ? {} : { lastEndpoints: connected.value.endpoints }),
+  });
+  await releaseProcess(ctx.runtime, container.id);
+  return created.value;
+}
+
+/** Written in place: the container sees these very files. */
+function writeNetworkFiles(container: Container, texts: { readonly hosts: string; readonly resolvConf: string }): void {
+  const { paths, record } = container;
+  writeFileSync(paths.hostsFile, texts.hosts, { mode: 0o644 });
+  writeFileSync(paths.resolvConf, texts.resolvConf, { mode: 0o644 });
+  writeFileSync(paths.hostnameFile, `${record.config.Hostname ?? ""}\n`, { mode: 0o644 });
+}
