@@ -62,7 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
         }
       },
     });
-    return 0;
+    return interrupted.signal.aborted ? 130 : 0;
   } catch (error) {
     if (isUsageError(error)) return error.exitCode;
     if (error instanceof ExitCode) return error.code;
@@ -77,6 +77,8 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
-const code = await main(process.argv.slice(2));
-await Promise.all([flushed(terminal.stdout), flushed(terminal.stderr)]);
-process.exit(code);
+// No top-level await: the bundle is CommonJS, which starts sooner.
+void main(process.argv.slice(2)).then(async (code) => {
+  await Promise.all([flushed(terminal.stdout), flushed(terminal.stderr)]);
+  process.exit(code);
+});

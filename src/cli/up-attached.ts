@@ -54,6 +54,7 @@ export async function upAttached(app: App, { context, project, options, flags, s
     const running = before.filter(
       ({ state, oneoff, service }) => state === "running" && !oneoff && sets.shown.has(service),
     );
+    await output.skipPast(before.filter(({ state, oneoff }) => !oneoff && (state === "exited" || state === "dead")));
     await converge(setup, project, options);
     await context.progress.end();
     const prefixes = prepare(app, { flags, names: await attachedNames(context, project, sets.shown) });

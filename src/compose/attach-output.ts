@@ -1,13 +1,13 @@
 /** The output of an attached `up`: what the watched containers write and how they end, from the moment before anything starts. */
 import type { EventMessage } from "../api/wire.ts";
 import { readJsonLines } from "../client/docker.ts";
-import { errorMessage } from "../errors.ts";
+import { errorMessage, isTscomposeError } from "../errors.ts";
 import { label } from "../planner/labels.ts";
 import { logName } from "../planner/names.ts";
 
 import { type Channel, createChannel } from "./channel.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
-import { containerLines, type LogEvent, nanoTime } from "./logs.ts";
+import { containerLines, type LogEvent, nanoTime, apiTime } from "./logs.ts";
 
 export type AttachedEvent =
   | LogEvent
@@ -23,6 +23,8 @@ export type AttachedEvent =
 export interface AttachedOutput extends AsyncIterable<AttachedEvent> {
   /** Resolves when everything that starts from now on will be seen. */
   readonly ready: Promise<void>;
+  /** What these have written up to now is not shown when they start again. */
+  skipPast(ended: readonly { readonly id: string }[]): Promise<void>;
   /** Begins to follow the running containers named, from now on. */
   follow(running: readonly { readonly id: string; readonly name: string; readonly service: string }[]): void;
   /** Ends the iteration once the output that is under way has been delivered. */
@@ -45,7 +47,6 @@ export function attachOutput(
   const channel = createChannel<AttachedEvent>();
   const controller = new AbortController();
   const stopAll = (): void => controller.abort();
-  context.signal.addEventListener("abort", () => undefined);
   const followed = new Map<string, Promise<void>>();
   /** Container id -> when its last run ended: the next one's output comes after that. */
   const ended = new Map<string, string>();
@@ -112,6 +113,14 @@ export function attachOutput(
 
   return {
     ready,
+    skipPast: async (containers) => {
+      await Promise.all(
+        containers.map(async ({ id }) => {
+          const finished = await finishedAt(own, id);
+          if (finished !== undefined) ended.set(id, finished);
+        }),
+      );
+    },
     follow: (running) => {
       for (const container of running) {
         channel.push({ kind: "container", name: logName(reference.name, container.name) });
@@ -154,6 +163,17 @@ async function isComingBack({ docker, signal }: ComposeContext, id: string): Pro
   } catch {
     // Removed meanwhile: it is not.
     return false;
+  }
+}
+
+/** Undefined for one that has never run, or is gone. */
+async function finishedAt({ docker, signal }: ComposeContext, id: string): Promise<string | undefined> {
+  try {
+    const { State: state } = await docker.getContainer(id).inspect({ abortSignal: signal });
+    return state.FinishedAt.startsWith("0001-") ? undefined : apiTime(state.FinishedAt);
+  } catch (error) {
+    if (isTscomposeError(error, "container/not-found")) return undefined;
+    throw error;
   }
 }
 

@@ -89,10 +89,11 @@ async function withImages(context: ComposeContext, project: Project, options: Co
   return { ...observed, images };
 }
 
-async function provideImages(
+/** Pulls what is to be pulled, all at once. @throws request/unsupported for what would have to be built. */
+export async function provideImages(
   context: ComposeContext,
   needs: readonly ImageNeed[],
-  options: ConvergeOptions,
+  options: Pick<ConvergeOptions, "layerProgress">,
 ): Promise<void> {
   const [build] = needs.filter(({ action }) => action === "build");
   if (build !== undefined) {

@@ -44,7 +44,7 @@ async function perform(context: PerformContext, operation: Operation, run: RunSc
       await docker.createVolume(operation.body);
       return {};
     case "remove-volume":
-      return await unlessGone("volume/not-found", () => docker.getVolume(operation.name).remove());
+      return await removeVolume(docker, operation.name);
     case "remove-image":
       return await removeImage(docker, operation.name);
     case "connect-network":
@@ -93,6 +93,16 @@ async function removeNetwork(docker: Docker, { id, ifUnused }: OperationOf<"remo
   }
 }
 
+/** One that a one-off or another project's container mounts is left. */
+async function removeVolume(docker: Docker, name: string): Promise<PerformResult> {
+  try {
+    return await unlessGone("volume/not-found", () => docker.getVolume(name).remove());
+  } catch (error) {
+    if (isInUse(error, "volume/in-use")) return { warning: "Resource is still in use" };
+    throw error;
+  }
+}
+
 /** One that a container of another project uses is left. */
 async function removeImage(docker: Docker, name: string): Promise<PerformResult> {
   try {
@@ -103,7 +113,7 @@ async function removeImage(docker: Docker, name: string): Promise<PerformResult>
   }
 }
 
-function isInUse(error: unknown, code: "network/in-use" | "image/in-use"): boolean {
+function isInUse(error: unknown, code: "network/in-use" | "image/in-use" | "volume/in-use"): boolean {
   return (
     isTscomposeError(error, code) ||
     (isTscomposeError(error) && /has active endpoints|is using|in use/.test(error.message))
