@@ -1,17 +1,17 @@
 /** Reads answers that are one value. */
 import { Duplex } from "node:stream";
-import type { IncomingMessage } from "node:http";
 import { codeOf } from "../api/problem.ts";
 import { TscomposeError } from "../errors.ts";
+import type { HttpResponse } from "./http/exchange.ts";
 
-async function readAll(response: IncomingMessage): Promise<Buffer> {
+async function readAll(response: HttpResponse): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
 /** The JSON value; text for other types; undefined for an empty body; the stat header of an archive HEAD. */
-export async function readAnswer(response: IncomingMessage): Promise<unknown> {
+export async function readAnswer(response: HttpResponse): Promise<unknown> {
   const stat = response.headers["x-docker-container-path-stat"];
   const bytes = await readAll(response);
   if (typeof stat === "string") return JSON.parse(Buffer.from(stat, "base64").toString("utf8"));
@@ -28,8 +28,8 @@ export async function readAnswer(response: IncomingMessage): Promise<unknown> {
 }
 
 /** The error an answer outside 200..299 stands for. `details`: statusCode, request. */
-export async function readProblem(response: IncomingMessage, request: string): Promise<TscomposeError> {
-  const status = response.statusCode ?? 0;
+export async function readProblem(response: HttpResponse, request: string): Promise<TscomposeError> {
+  const status = response.statusCode;
   const body = parseProblem((await readAll(response)).toString("utf8"));
   const message = body.message.trim() || emptyMessage(status);
   return new TscomposeError(codeOf(status, { ...body, message }), message, {

@@ -1,9 +1,6 @@
 /** Speaks HTTP to an engine: route -> request -> parsed answer, stream or duplex. One keep-alive pool, as many sockets as
  *  there are requests at once. */
-import { Agent, request as httpRequest } from "node:http";
-import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
-import { pipeline } from "node:stream/promises";
-import type { Duplex, Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { apiVersion, routes } from "../api/routes.ts";
 import type { Route, RouteName } from "../api/routes.ts";
 import type { ProgressMessage } from "../api/wire.ts";
@@ -12,6 +9,7 @@ import { formatAddress, resolveAddress } from "./address.ts";
 import type { EngineAddress } from "./address.ts";
 import { emptyDuplex, readAnswer, readProblem } from "./answer.ts";
 import { connectionError, progressError } from "./failure.ts";
+import { ConnectionPool } from "./http/pool.ts";
 import type { BytesSource, DockerOptions } from "./options.ts";
 import { buildTarget } from "./request-target.ts";
 import type { RequestTarget } from "./request-target.ts";
@@ -32,13 +30,13 @@ export interface ModemRequest {
 export class Modem {
   readonly address: EngineAddress;
   readonly #options: DockerOptions;
-  readonly #agent: Agent | Promise<Agent>;
+  readonly #pool: ConnectionPool;
   #version: string;
 
   constructor(options: DockerOptions = {}) {
     this.#options = options;
     this.address = resolveAddress(options, process.env);
-    this.#agent = createAgent(this.address);
+    this.#pool = new ConnectionPool(this.address, options.timeout ?? 0);
     this.#version = (options.version ?? apiVersion).replace(/^v/, "");
   }
 
@@ -68,19 +66,22 @@ export class Modem {
   async #send(route: Route, target: RequestTarget, request: ModemRequest): Promise<unknown> {
     const upgrade = route.mode === "hijack" && request.upgrade !== false;
     const signal = (request.options as { readonly abortSignal?: AbortSignal } | undefined)?.abortSignal;
-    const client = await this.#open(route, target, { upgrade, signal });
-    const answered = awaitAnswer(client).catch((error: unknown) => {
-      throw connectionError(error, {
-        address: formatAddress(this.address),
-        signal,
-        target: `${route.method} ${target.path}`,
+    const body =
+      request.bytes === undefined
+        ? target.body
+        : typeof request.bytes === "string"
+          ? readFile(request.bytes)
+          : request.bytes;
+    const answer = await this.#pool
+      .request({ method: route.method, head: this.#head(route, target, { upgrade, body }), body, signal })
+      .catch((error: unknown) => {
+        const call = { address: formatAddress(this.address), signal, target: `${route.method} ${target.path}` };
+        throw connectionError(error, call);
       });
-    });
-    await sendBody(client, target.body, request.bytes, answered);
-    const answer = await answered;
     if (answer.kind === "upgraded") return answer.socket;
-    const status = answer.response.statusCode ?? 0;
-    if (status < 200 || status > 299) throw await readProblem(answer.response, `${route.method} ${target.path}`);
+    const { statusCode } = answer.response;
+    if (statusCode < 200 || statusCode > 299)
+      throw await readProblem(answer.response, `${route.method} ${target.path}`);
     if (route.mode === "stream" || request.early === true) return answer.response;
     if (upgrade)
       throw new TscomposeError("engine/api", `the engine did not hand over the connection of ${target.path}`);
@@ -88,31 +89,22 @@ export class Modem {
     return route.mode === "hijack" ? emptyDuplex() : value;
   }
 
-  async #open(
-    route: Route,
-    target: RequestTarget,
-    call: { readonly upgrade: boolean; readonly signal: AbortSignal | undefined },
-  ): Promise<ClientRequest> {
-    const headers: Record<string, string | number> = { ...this.#options.headers, ...target.headers };
-    if (target.body !== undefined) {
-      headers["Content-Type"] = "application/json";
-      headers["Content-Length"] = Buffer.byteLength(target.body);
-    } else if (route.body === "bytes") headers["Content-Type"] = "application/x-tar";
-    if (call.upgrade) Object.assign(headers, { Connection: "Upgrade", Upgrade: "tcp" });
-    const options: RequestOptions = {
-      method: route.method,
-      path: route.path === "/_ping" ? target.path : `/v${this.#version}${target.path}`,
-      headers,
-      agent: await this.#agent,
-      ...(this.#options.timeout === undefined ? {} : { timeout: this.#options.timeout }),
-      ...(call.signal === undefined ? {} : { signal: call.signal }),
-      ...(this.address.kind === "unix"
-        ? { socketPath: this.address.socketPath, host: "localhost" }
-        : { host: this.address.host, port: this.address.port }),
+  #head(route: Route, target: RequestTarget, call: { readonly upgrade: boolean; readonly body: RequestBody }): string {
+    const path = route.path === "/_ping" ? target.path : `/v${this.#version}${target.path}`;
+    const host = this.address.kind === "unix" ? "localhost" : formatAddress(this.address).replace(/^\w+:\/\//, "");
+    const headers: Readonly<Record<string, string>> = {
+      Host: host,
+      "User-Agent": "tscompose",
+      ...this.#options.headers,
+      ...target.headers,
+      ...bodyHeaders(route, call.body),
+      ...(call.upgrade ? { Connection: "Upgrade", Upgrade: "tcp" } : {}),
     };
-    if (this.address.kind === "unix" || this.address.protocol === "http") return httpRequest(options);
-    const { request: httpsRequest } = await import("node:https");
-    return httpsRequest({ ...options, ...this.address.tls });
+    const lines = Object.entries(headers).map(([name, value]) => {
+      if (/^[\w-]+$/.test(name) && !/[\r\n\0]/.test(value)) return `${name}: ${value}\r\n`;
+      throw new TscomposeError("request/invalid", `the header ${JSON.stringify(name)} cannot be sent`);
+    });
+    return `${route.method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
   }
 
   /** All bytes of a stream. */
@@ -172,9 +164,7 @@ export class Modem {
   }
 
   close(): void {
-    void Promise.resolve(this.#agent).then((agent) => {
-      agent.destroy();
-    });
+    this.#pool.close();
   }
 }
 
@@ -183,40 +173,20 @@ async function write(target: NodeJS.WritableStream | undefined, data: Buffer): P
   await new Promise((resolve) => target.once("drain", resolve));
 }
 
-function createAgent(address: EngineAddress): Agent | Promise<Agent> {
-  if (address.kind === "unix" || address.protocol === "http") return new Agent({ keepAlive: true });
-  return import("node:https").then(({ Agent: TlsAgent }) => new TlsAgent({ keepAlive: true, ...address.tls }));
+type RequestBody = string | Buffer | AsyncIterable<Buffer> | undefined;
+
+function bodyHeaders(route: Route, body: RequestBody): Readonly<Record<string, string>> {
+  if (body === undefined) return route.method === "POST" ? { "Content-Length": "0" } : {};
+  if (typeof body === "string") {
+    return { "Content-Type": "application/json", "Content-Length": String(Buffer.byteLength(body)) };
+  }
+  const type = { "Content-Type": "application/x-tar" };
+  if (Buffer.isBuffer(body)) return { ...type, "Content-Length": String(body.length) };
+  return { ...type, "Transfer-Encoding": "chunked" };
 }
 
-type Answer =
-  | { readonly kind: "response"; readonly response: IncomingMessage }
-  | { readonly kind: "upgraded"; readonly socket: Duplex };
-
-function awaitAnswer(client: ClientRequest): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    client.on("response", (response) => resolve({ kind: "response", response }));
-    client.on("upgrade", (_response, socket, head) => {
-      if (head.length > 0) socket.unshift(head);
-      resolve({ kind: "upgraded", socket });
-    });
-    client.on("timeout", () => client.destroy(new Error("timed out")));
-    client.on("error", reject);
-  });
-}
-
-/** Headers and a JSON body leave in one packet: a server may take what comes later for stdin (engine-api, 0.5). */
-async function sendBody(
-  client: ClientRequest,
-  body: string | undefined,
-  bytes: BytesSource | undefined,
-  answered: Promise<Answer>,
-): Promise<void> {
-  if (bytes === undefined) return void client.end(body);
-  if (Buffer.isBuffer(bytes)) return void client.end(bytes);
-  const source = typeof bytes === "string" ? (await import("node:fs")).createReadStream(bytes) : bytes;
-  const sent = pipeline(source, client).catch((error: unknown) => {
-    client.destroy(error instanceof Error ? error : new Error(String(error)));
-  });
-  // A refusal may come before the body was taken.
-  await Promise.race([sent, answered.catch(() => undefined)]);
+/** Opens a file only when its first byte is wanted: an error before that would find nobody listening. */
+async function* readFile(path: string): AsyncGenerator<Buffer, void, void> {
+  const { createReadStream } = await import("node:fs");
+  yield* createReadStream(path) as AsyncIterable<Buffer>;
 }
