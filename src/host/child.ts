@@ -22,18 +22,21 @@ export interface PipedChildOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** A descriptor to be all three instead. */
+  readonly terminal?: number;
 }
 
 /** Starts `argv` in a session of its own. The caller reads or destroys every stream that it asked for. */
 export function spawnPiped(argv: readonly string[], options: PipedChildOptions): PipedChild {
   const [file, ...args] = argv;
   if (file === undefined) throw new Error("empty argv");
+  const other = options.terminal ?? "ignore";
   const input = options.stdin ? pipe() : undefined;
   const output = options.stdout ? pipe() : undefined;
   const error = options.stderr ? pipe() : undefined;
   try {
     const child = spawn(file, args, {
-      stdio: [input?.read ?? "ignore", output?.write ?? "ignore", error?.write ?? "ignore"],
+      stdio: [input?.read ?? other, output?.write ?? other, error?.write ?? other],
       env: { ...childEnvironment },
       detached: true,
     });

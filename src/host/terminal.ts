@@ -1,8 +1,9 @@
 /** The engine's end of a pseudo-terminal. Source: ioctl_tty(2), pty(7). */
+import { closeSync, constants, openSync } from "node:fs";
 import type { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { errnoOf } from "../errors.ts";
-import { check, libc } from "./libc.ts";
+import { check, libc, O_CLOEXEC } from "./libc.ts";
 
 const ioctlFn = libc.func("ioctl", "int", ["int", "unsigned long", "_Inout_ uint8_t *"]);
 const TIOCSWINSZ = 0x5414;
@@ -23,4 +24,22 @@ export function openTerminal(fd: number): Socket {
     if (errnoOf(error) === "EIO") stream.push(null);
   });
   return stream;
+}
+
+const unlockFn = libc.func("int unlockpt(int)");
+const nameFn = libc.func("int ptsname_r(int, _Out_ uint8_t *, size_t)");
+
+/** A new pseudo-terminal; the caller owns both descriptors. The slave does not become anybody's controlling terminal. */
+export function openPty(): { readonly master: number; readonly slave: number } {
+  const flags = constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC;
+  const master = openSync("/dev/ptmx", flags);
+  try {
+    check(unlockFn(master) as number, "unlockpt", `fd ${master}`);
+    const name = Buffer.alloc(128);
+    check(-(nameFn(master, name, name.length) as number), "ptsname_r", `fd ${master}`);
+    return { master, slave: openSync(name.toString("latin1", 0, name.indexOf(0)), flags) };
+  } catch (error) {
+    closeSync(master);
+    throw error;
+  }
 }

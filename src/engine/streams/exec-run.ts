@@ -10,7 +10,7 @@ import { openConsoleSocket } from "../../host/console-socket.ts";
 import { pidfdOpen, pidfdSendSignal, syscallErrno } from "../../host/libc.ts";
 import type { Poller } from "../../host/poller.ts";
 import { processStat } from "../../host/process-identity.ts";
-import { openTerminal, setTerminalSize } from "../../host/terminal.ts";
+import { openPty, openTerminal, setTerminalSize } from "../../host/terminal.ts";
 import type { OutputChunk } from "../engine.ts";
 import { explainExecFailure, type ExecFailure } from "./exec-failure.ts";
 import type { RuntimeProcess } from "./exec-process.ts";
@@ -20,6 +20,9 @@ export interface ExecTarget {
   /** Runtime and its global options, `--root` among them. */
   readonly runtimeCommand: readonly string[];
   readonly containerId: string;
+  /** True for a runtime that sends the terminal and still waits for the command (crun). runc does only one of the two: it is given a
+   *  terminal and relays to its own. */
+  readonly sendsTerminal: boolean;
   /** Private directory of the container's current run, for small files. */
   readonly directory: string;
 }
@@ -76,7 +79,7 @@ export function runExec(
   const context = { files, command: wanted.process.args[0] ?? "" };
   try {
     return wanted.process.terminal === true
-      ? runWithTerminal({ argv, directory: target.directory, process: wanted.process }, context, poller)
+      ? runWithTerminal({ ...target, argv, process: wanted.process }, context, poller)
       : runWithPipes(spawnPiped(argv([]), wanted.streams), context);
   } catch (error) {
     removeFiles(files);
@@ -114,41 +117,26 @@ function runWithPipes(child: PipedChild, context: Context): RunningExec {
   return { ...common({ child, pump, context }), ended, ...input(child.stdin), resize: () => undefined };
 }
 
-function runWithTerminal(
-  launch: {
-    readonly argv: (extra: readonly string[]) => string[];
-    readonly directory: string;
-    readonly process: RuntimeProcess;
-  },
-  context: Context,
-  poller: Poller,
-): RunningExec {
-  const socket = openConsoleSocket(launch.directory, poller);
+function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Poller): RunningExec {
   const pump = new OutputPump("exec");
-  const child = spawnPiped(launch.argv(["--tty", "--console-socket", socket.path]), {
-    stdin: false,
-    stdout: false,
-    stderr: false,
-  });
+  const { child, master } = launch.sendsTerminal ? launchForTerminal(launch, poller) : launchOnTerminal(launch);
   let size = launch.process.consoleSize;
-  let terminal: { readonly fd: number; readonly stream: Socket } | undefined;
-  let closed = false;
-  const opened = socket.terminal.then((fd) => {
+  let terminal: number | undefined;
+  const opened = master.then((fd) => {
     if (size !== undefined) setTerminalSize(fd, size.height, size.width);
     const stream = openTerminal(fd);
-    terminal = { fd, stream };
-    stream.once("close", () => (closed = true));
+    terminal = fd;
+    stream.once("close", () => (terminal = undefined));
     pump.add(stream, "console");
     return stream;
   });
-  const noTerminal = opened.then(
+  const settled = opened.then(
     () => undefined,
     () => undefined,
   );
-  void child.exited.finally(() => socket.close()).catch(() => undefined);
   return {
     ...common({ child, pump, context }),
-    ended: finish({ child, pump, context, ready: noTerminal }),
+    ended: finish({ child, pump, context, ready: settled }),
     writeStdin: async (data) => input(await opened.catch(() => undefined)).writeStdin(data),
     // What ends the input of a terminal is the character, not the descriptor: it carries the output too.
     endStdin: () =>
@@ -158,9 +146,47 @@ function runWithTerminal(
       ),
     resize: (height, width) => {
       size = { height, width };
-      if (terminal !== undefined && !closed) setTerminalSize(terminal.fd, height, width);
+      if (terminal === undefined) return;
+      setTerminalSize(terminal, height, width);
+      if (!launch.sendsTerminal) child.kill("SIGWINCH");
     },
   };
+}
+
+interface TerminalLaunch {
+  readonly argv: (extra: readonly string[]) => string[];
+  readonly directory: string;
+  readonly process: RuntimeProcess;
+  readonly sendsTerminal: boolean;
+}
+interface TerminalChild {
+  readonly child: PipedChild;
+  /** The engine's end. */
+  readonly master: Promise<number>;
+}
+
+const nothing = { stdin: false, stdout: false, stderr: false };
+
+function launchForTerminal(launch: TerminalLaunch, poller: Poller): TerminalChild {
+  const socket = openConsoleSocket(launch.directory, poller);
+  const child = spawnPiped(launch.argv(["--tty", "--console-socket", socket.path]), nothing);
+  void child.exited.finally(() => socket.close()).catch(() => undefined);
+  return { child, master: socket.terminal };
+}
+
+function launchOnTerminal(launch: TerminalLaunch): TerminalChild {
+  const { master, slave } = openPty();
+  try {
+    const { consoleSize } = launch.process;
+    if (consoleSize !== undefined) setTerminalSize(master, consoleSize.height, consoleSize.width);
+    const child = spawnPiped(launch.argv(["--tty"]), { ...nothing, terminal: slave });
+    return { child, master: Promise.resolve(master) };
+  } catch (error) {
+    closeSync(master);
+    throw error;
+  } finally {
+    closeSync(slave);
+  }
 }
 
 function common(exec: { readonly child: PipedChild; readonly pump: OutputPump; readonly context: Context }): {

@@ -18,6 +18,8 @@ export interface ExecOptions {
   readonly registry: ContainerRegistry;
   /** The OCI runtime that made the container, with its global options (`--root` among them). */
   readonly runtimeCommand: (container: Container) => readonly string[];
+  /** See `ExecTarget.sendsTerminal`. */
+  readonly sendsTerminal: (container: Container) => boolean;
   /** `name`, `uid`, with `:group`: looked up in the container's own /etc, which is hostile. @throws request/invalid */
   readonly resolveUser: (
     container: Container,
@@ -170,6 +172,7 @@ export class Execs implements ExecService {
     mkdirSync(container.paths.bundle, { recursive: true, mode: 0o700 });
     const target = {
       runtimeCommand: this.#options.runtimeCommand(container),
+      sendsTerminal: this.#options.sendsTerminal(container),
       containerId: container.id,
       directory: container.paths.bundle,
     };

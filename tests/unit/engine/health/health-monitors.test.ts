@@ -70,7 +70,7 @@ function containerWith(check: HealthcheckConfig): Container {
     config: { Healthcheck: { Test: ["CMD", "probe"], ...check } },
     state: { startedAt: new Date().toISOString(), health: undefined },
   } as unknown as ContainerRecord;
-  return new Container(record, containerPaths({ dataRoot: dir, runRoot: dir }, "c1"));
+  return new Container(record, containerPaths({ dataRoot: dir, runRoot: dir }, "c1"), () => undefined);
 }
 
 describe("health monitors", () => {

@@ -1,0 +1,40 @@
+/** The log of a container, as the API asks for it. */
+import { TscomposeError } from "../../errors.ts";
+import type { Inotify } from "../../host/inotify.ts";
+import type { Container } from "../containers/container.ts";
+import type { LogOptions, OutputChunk } from "../engine.ts";
+import { planLog } from "./log-config.ts";
+import { readLog } from "./log-reader.ts";
+
+/** Following ends when the container does. @throws request/unsupported for a container whose output is not kept */
+export function containerLogs(
+  container: Container,
+  options: LogOptions,
+  context: { readonly inotify: Inotify; readonly signal: AbortSignal },
+): { readonly tty: boolean; readonly chunks: AsyncIterable<OutputChunk> } {
+  const { config, hostConfig } = container.record;
+  if (!planLog(hostConfig.LogConfig).readable) {
+    throw new TscomposeError("request/unsupported", "configured logging driver does not support reading");
+  }
+  const tty = config.Tty === true;
+  return { tty, chunks: readUntilEnd(container, { ...options, tty }, context) };
+}
+
+async function* readUntilEnd(
+  container: Container,
+  { tty, ...options }: LogOptions & { readonly tty: boolean },
+  context: { readonly inotify: Inotify; readonly signal: AbortSignal },
+): AsyncGenerator<OutputChunk, void, undefined> {
+  let stopListening: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    if (!container.alive) resolve();
+    stopListening = container.onUpdate(() => {
+      if (!container.alive) resolve();
+    });
+  });
+  try {
+    yield* readLog({ path: container.paths.log, tty, ended }, options, context);
+  } finally {
+    stopListening();
+  }
+}
