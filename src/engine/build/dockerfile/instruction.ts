@@ -115,7 +115,10 @@ export type Instruction =
   | (Common & { readonly kind: "volume"; readonly volumes: readonly string[] })
   | (Common & { readonly kind: "workdir"; readonly path: string });
 
-export type InstructionOf<K extends Instruction["kind"]> = Extract<Instruction, { readonly kind: K }>;
+type OfKind<I, K> = I extends { readonly kind: infer T } ? (K extends T ? I : never) : never;
+
+/** The member of the union that a kind belongs to. */
+export type InstructionOf<K extends Instruction["kind"]> = OfKind<Instruction, K>;
 
 export type ArgInstruction = Common & { readonly kind: "arg"; readonly args: readonly ArgDefinition[] };
 
