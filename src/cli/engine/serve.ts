@@ -44,11 +44,15 @@ export async function serveEngine(options: ServeOptions): Promise<void> {
     options.log(`listening on ${roots.socketPath}, pid ${process.pid}`);
     options.log(`leaving: ${await untilTold(server, engine, idleMs)}`);
   } catch (error) {
-    announce(error);
+    await closeAll(undo, options.log);
+    announce(error); // after that nothing is left behind
     throw error;
-  } finally {
-    for (const step of undo.toReversed()) await closeStep(step, options.log);
   }
+  await closeAll(undo, options.log);
+}
+
+async function closeAll(steps: readonly (() => Promise<void> | void)[], log: (line: string) => void): Promise<void> {
+  for (const step of steps.toReversed()) await closeStep(step, log);
 }
 
 async function closeStep(step: () => Promise<void> | void, log: (line: string) => void): Promise<void> {
