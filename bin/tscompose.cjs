@@ -24,7 +24,7 @@ if (source === undefined) {
   process.stderr.write("tscompose is not built yet: run `npm run setup` in its folder\n");
   process.exit(1);
 }
-const wrapped = `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`;
+const wrapped = `(function (exports, require, module, __filename, __dirname) {${source.toString("latin1")}\n})`;
 const cachedData = read(cache);
 const script = new Script(wrapped, { filename: bundle, ...(cachedData === undefined ? {} : { cachedData }) });
 const module_ = { exports: {} };
