@@ -24,19 +24,17 @@ export interface IdleWatch {
   readonly onIdle: () => void;
 }
 
-/** Looks a few times within the period; gives a function that stops looking. */
-export function watchIdle(watch: IdleWatch): () => void {
+/** Looks a few times within the period, until it is idle; does not keep the process alive. */
+export function watchIdle(watch: IdleWatch): void {
   let busyAt = performance.now();
   const look = async (): Promise<void> => {
     if (await watch.isBusy()) busyAt = performance.now();
     else if (performance.now() - Math.max(busyAt, watch.quietSince()) >= watch.idleMs) return watch.onIdle();
     schedule();
   };
-  let timer: NodeJS.Timeout;
   const schedule = (): void => {
-    timer = setTimeout(() => void look().catch(schedule), Math.min(Math.max(watch.idleMs / 4, 50), 15_000));
+    const timer = setTimeout(() => void look().catch(schedule), Math.min(Math.max(watch.idleMs / 4, 50), 15_000));
     timer.unref();
   };
   schedule();
-  return () => clearTimeout(timer);
 }

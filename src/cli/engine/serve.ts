@@ -24,6 +24,7 @@ export interface ServeOptions {
  *  @throws what keeps it from starting, after telling whoever waits for it. */
 export async function serveEngine(options: ServeOptions): Promise<void> {
   sealDescriptors();
+  const told = signalled();
   const announce = createAnnouncer(options.env);
   const undo: (() => Promise<void> | void)[] = [];
   try {
@@ -42,7 +43,7 @@ export async function serveEngine(options: ServeOptions): Promise<void> {
     undo.push(() => server.close());
     announce();
     options.log(`listening on ${roots.socketPath}, pid ${process.pid}`);
-    options.log(`leaving: ${await untilTold(server, engine, idleMs)}`);
+    options.log(`leaving: ${await Promise.race([told, idle(server, engine, idleMs)])}`);
   } catch (error) {
     await closeAll(undo, options.log);
     announce(error); // after that nothing is left behind
@@ -71,23 +72,24 @@ function takeLock(roots: EngineRoots): LockFile {
   });
 }
 
-/** The reason to leave. */
-function untilTold(server: ApiServer, engine: Engine, idleMs: number | undefined): Promise<string> {
+/** Resolves to the name of the first SIGTERM or SIGINT. The listeners stay: a second one while everything is being closed must
+ *  not cut that short. */
+function signalled(): Promise<string> {
+  process.on("SIGHUP", () => undefined);
   return new Promise((resolve) => {
-    let stopWatching: (() => void) | undefined;
-    const leave = (reason: string): void => {
-      stopWatching?.();
-      resolve(reason);
-    };
-    // They stay: a second one while everything is being closed must not cut that short.
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, leave);
-    process.on("SIGHUP", () => undefined);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  });
+}
+
+/** Resolves when nothing has run and nobody has asked for `idleMs`; undefined: never. */
+function idle(server: ApiServer, engine: Engine, idleMs: number | undefined): Promise<string> {
+  return new Promise((resolve) => {
     if (idleMs === undefined) return;
-    stopWatching = watchIdle({
+    watchIdle({
       idleMs,
       quietSince: () => server.quietSince,
       isBusy: async () => server.connections > 0 || (await hasLiveContainers(engine)),
-      onIdle: () => leave("nothing runs and nobody asks"),
+      onIdle: () => resolve("nothing runs and nobody asks"),
     });
   });
 }
