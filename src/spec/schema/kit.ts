@@ -8,7 +8,7 @@ export interface JsonSchemaFacts {
   /** Keys beside the named ones are allowed, whatever they hold. */
   readonly open?: boolean;
   /** Values of the keys that match; others are refused where `closed`, else left alone. */
-  readonly keys?: { readonly pattern: string; readonly closed: boolean; readonly value: z.ZodType };
+  readonly keys?: { readonly pattern: string; readonly closed: boolean; readonly value: unknown };
   readonly uniqueItems?: boolean;
 }
 

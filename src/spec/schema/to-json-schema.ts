@@ -54,7 +54,7 @@ function convert(schema: z.ZodType): JsonObject {
         if (facts.keys !== undefined) {
           delete json["propertyNames"];
           delete json["additionalProperties"];
-          json["patternProperties"] = { [facts.keys.pattern]: nested(facts.keys.value, definitions) };
+          json["patternProperties"] = { [facts.keys.pattern]: nested(facts.keys.value as z.ZodType, definitions) };
           if (facts.keys.closed) json["additionalProperties"] = false;
         }
       }
