@@ -34,9 +34,11 @@ export interface ServiceFacts {
 /** In the order in which they would be given up last: up-to-date before obsolete, then low numbers before high ones. */
 export function classify(context: ReconcileContext, facts: ServiceFacts): readonly Classified[] {
   const own = context.observed.containers.filter((one) => !one.oneoff && one.service === facts.service);
-  const judged = own.map((container) => ({ container, cause: recreateCause(context, facts, container) }));
+  const judged = own.map((container): Judged => ({ container, cause: recreateCause(context, facts, container) }));
+  const losers = supersededOf(judged);
   const ordered = judged.toSorted(
     (a, b) =>
+      Number(losers.has(a.container.id)) - Number(losers.has(b.container.id)) ||
       Number(a.cause !== undefined) - Number(b.cause !== undefined) ||
       a.container.number - b.container.number ||
       b.container.created - a.container.created ||
@@ -44,9 +46,29 @@ export function classify(context: ReconcileContext, facts: ServiceFacts): readon
   );
   return ordered.map(({ container, cause }, index): Classified => {
     if (context.evictions.has(container.id)) return { container, verdict: { kind: "evicted" } };
-    if (index >= facts.replicas) return { container, verdict: { kind: "excess" } };
+    if (losers.has(container.id) || index >= facts.replicas) return { container, verdict: { kind: "excess" } };
     return { container, verdict: cause === undefined ? { kind: "keep" } : { kind: "recreate", cause } };
   });
+}
+
+interface Judged {
+  readonly container: ObservedContainer;
+  /** Why it would have to be recreated. */
+  readonly cause: string | undefined;
+}
+
+/** Of each container and the replacement that an interrupted recreation left beside it, the one to give up: the replacement
+ *  only takes over where it is what is wanted and the other is not. */
+function supersededOf(judged: readonly Judged[]): ReadonlySet<string> {
+  const losers = new Set<string>();
+  for (const replacement of judged) {
+    const [, id] = /^([0-9a-f]{12})_/.exec(replacement.container.name) ?? [];
+    const original = id === undefined ? undefined : judged.find(({ container }) => container.id.startsWith(id));
+    if (original === undefined || original === replacement) continue;
+    const takesOver = replacement.cause === undefined && original.cause !== undefined;
+    losers.add((takesOver ? original : replacement).container.id);
+  }
+  return losers;
 }
 
 /** Undefined: it is as it should be. */

@@ -124,7 +124,7 @@ function planReplica(
       return { ref: { kind: "created", node, name }, name, number, observed: undefined, ready: [node] };
     }
     case "recreate":
-      return planRecreate(scope, { service, spec, container, cause: verdict.cause });
+      return planRecreate(scope, { service, spec, container, cause: verdict.cause, excess });
   }
 }
 
@@ -139,14 +139,28 @@ function isTaken(context: ReconcileContext, name: string, excess: ReadonlyMap<st
 /** The new container is there before the old one goes, so that a failure to create it leaves the old one at work. */
 function planRecreate(
   scope: Scope,
-  { service, spec, container, cause }: { service: string; spec: Service; container: ObservedContainer; cause: string },
+  {
+    service,
+    spec,
+    container,
+    cause,
+    excess,
+  }: {
+    readonly service: string;
+    readonly spec: Service;
+    readonly container: ObservedContainer;
+    readonly cause: string;
+    readonly excess: ReadonlyMap<string, number>;
+  },
 ): Replica {
   const { context, graph } = scope;
   const { plan, project } = context;
   const name = containerName(project, service, spec, container.number);
   const group = name;
+  // A replacement that an interrupted recreation left bears the name that this one gets at first.
+  const free = excess.get(replacementName(container.id, name));
   const replaced = { container, gone: undefined };
-  const node = planCreate(scope, { service, spec, number: container.number, name, replaced, cause, group });
+  const node = planCreate(scope, { service, spec, number: container.number, name, replaced, cause, group, free });
   const ref: ContainerRef = { kind: "created", node, name };
   const why = `replaced by #${node}`;
   // Dependents that asked for it (`restart: true`) are down before what they depend on goes, and started after it is back.
@@ -190,9 +204,11 @@ interface Creation {
   readonly replaced: { readonly container: ObservedContainer; readonly gone: number | undefined } | undefined;
   readonly cause: string;
   readonly group?: string;
+  /** The node after which its first name is free. */
+  readonly free?: number | undefined;
 }
 
-function planCreate(scope: Scope, { service, spec, number, name, replaced, cause, group }: Creation): number {
+function planCreate(scope: Scope, { service, spec, number, name, replaced, cause, group, free }: Creation): number {
   const { context, planned } = scope;
   const networks = spec.network_mode === undefined ? Object.keys(spec.networks ?? {}) : [];
   const volumes = (spec.volumes ?? []).map(({ type, source }) => (type === "volume" ? source : undefined));
@@ -214,6 +230,7 @@ function planCreate(scope: Scope, { service, spec, number, name, replaced, cause
     ...volumes.map((key) => (key === undefined ? undefined : context.volumes.get(key)?.node)),
     ...parents,
     replaced?.gone,
+    free,
   ];
   const beside = replaced !== undefined && replaced.gone === undefined;
   return context.plan.add(
