@@ -4,6 +4,7 @@ import type { Poller } from "../../host/poller.ts";
 import type { Container } from "../containers/container.ts";
 import type { OutputChunk, StdioSession } from "../engine.ts";
 import { containerAttributes, type PublishEvent } from "../events.ts";
+import { MonitorLine } from "./attach-line.ts";
 import { AttachSession } from "./attach-session.ts";
 import { containerLogs } from "./container-logs.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
@@ -25,7 +26,7 @@ export interface AttachmentsOptions {
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
-  readonly #sessions = new Map<string, Set<AttachSession>>();
+  readonly #lines = new Map<string, MonitorLine>();
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -43,30 +44,27 @@ export class Attachments {
 
   /** The container's monitor listens and its process waits: clients that came early are connected, so that they miss nothing. */
   connectPending(container: Container): void {
-    for (const session of this.#sessions.get(container.id) ?? [])
-      session.connect(container.paths.attachSocket, this.#options.poller);
+    this.#lines.get(container.id)?.connect(container.paths.attachSocket, this.#options.poller);
   }
 
   /** The container has ended, or could not be started: delivers what came until then and ends the streams. Call it before anybody
    *  is told of the end. */
   ended(container: Container): void {
-    for (const session of this.#sessions.get(container.id) ?? []) {
-      session.drain();
-      session.end();
-    }
-    this.#sessions.delete(container.id);
+    this.#lines.get(container.id)?.end();
+    this.#lines.delete(container.id);
   }
 
   close(): void {
-    for (const sessions of this.#sessions.values()) for (const session of sessions) session.end();
-    this.#sessions.clear();
+    for (const line of this.#lines.values()) line.end();
+    this.#lines.clear();
   }
 
   #session(container: Container, options: AttachOptions, detachKeys: readonly number[]): AttachSession {
     const { config } = container.record;
     // What the log delivers must not come over the connection as well.
     const live = options.stream && !options.logs;
-    const session: AttachSession = new AttachSession({
+    const line = this.#line(container);
+    const wishes = {
       tty: config.Tty === true,
       stdin: options.stdin && config.OpenStdin === true,
       stdout: live && options.stdout,
@@ -74,12 +72,20 @@ export class Attachments {
       stdinOnce: config.StdinOnce === true,
       detachKeys,
       onDetachKeys: () => this.#publish(container, "detach"),
-      onClosed: () => void sessions.delete(session),
-    });
-    const sessions = this.#sessions.get(container.id) ?? new Set<AttachSession>();
-    this.#sessions.set(container.id, sessions.add(session));
-    if (container.alive) session.connect(container.paths.attachSocket, this.#options.poller);
+    };
+    const session = new AttachSession(wishes, line);
+    line.add(session);
+    if (container.alive) line.connect(container.paths.attachSocket, this.#options.poller);
     return session;
+  }
+
+  #line(container: Container): MonitorLine {
+    const existing = this.#lines.get(container.id);
+    if (existing !== undefined && !existing.over) return existing;
+    const { OpenStdin, StdinOnce } = container.record.config;
+    const line = new MonitorLine(OpenStdin === true && StdinOnce === true);
+    this.#lines.set(container.id, line);
+    return line;
   }
 
   /** What was written so far and, with `stream`, what follows. */

@@ -1,6 +1,6 @@
 /** The files of one container's log. `<path>` is the one that conmon writes; when it is full, conmon puts a new one in its place.
  *  Each has a second name, `<path>.<n>` with n growing, given by the engine, so that it stays when it is replaced. */
-import { closeSync, linkSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { closeSync, linkSync, openSync, readdirSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../errors.ts";
 import type { LogBounds } from "./log-config.ts";
@@ -38,13 +38,18 @@ function inodeOf(path: string): string | undefined {
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
 }
 
-/** Gives the file that is written now its second name, and removes the oldest beyond the bound. Safe at any time. */
-export function keepLogFiles(path: string, bounds: LogBounds): void {
+/** Gives the file that is written now its second name, and removes the oldest beyond the bound. Safe at any time.
+ *  `rotations`: new files that conmon has begun since the last call, as far as known; the numbers count them, so that a file which
+ *  came and went too fast to be kept leaves a gap. */
+export function keepLogFiles(path: string, bounds: LogBounds, rotations = 0): void {
   const files = listLogFiles(path);
   const last = files.at(-1);
   if (last !== undefined && last.number === undefined) {
-    const number = (files.at(-2)?.number ?? 0) + 1;
+    const number = (files.at(-2)?.number ?? 0) + Math.max(1, rotations);
     ignoring(["ENOENT", "EEXIST"], () => linkSync(path, `${path}.${number}`));
+  } else if (last?.number !== undefined && rotations > 0) {
+    // It was kept before its own turn was counted.
+    ignoring(["ENOENT"], () => renameSync(last.path, `${path}.${(last.number ?? 0) + rotations}`));
   }
   for (const file of numberedFiles(path).slice(0, -bounds.maxFiles)) ignoring(["ENOENT"], () => unlinkSync(file.path));
 }

@@ -18,17 +18,22 @@ export class LogKeeper {
   /** Call when the container runs, also when it ran before this engine did. Idempotent. */
   watch(containerId: string, path: string, bounds: LogBounds): void {
     this.unwatch(containerId);
+    let rotations = 0;
     const keep = (): void => {
+      const seen = rotations;
+      rotations = 0;
       try {
-        keepLogFiles(path, bounds);
+        keepLogFiles(path, bounds, seen);
       } catch (error) {
         this.#log("warn", `container ${containerId}: its log could not be rotated: ${errorMessage(error)}`);
       }
     };
     const name = basename(path);
-    // An empty name: notifications were lost, so this one may have been among them.
     const onMove = (moved: string): void => {
-      if (moved === name || moved === "") keep();
+      // An empty name: notifications were lost, so this one may have been among them.
+      if (moved !== name && moved !== "") return;
+      // Those that have come together are dealt with together: the file of all but the last is gone.
+      if (rotations++ === 0) queueMicrotask(keep);
     };
     this.#stops.set(containerId, this.#inotify.watch(dirname(path), IN_MOVED_TO, onMove));
     keep();
