@@ -53,7 +53,11 @@ export function readCgroupFile(mountPoint: string, group: string, file: string):
 }
 
 /** @throws the system's error */
-export function writeCgroupFile(at: { readonly mountPoint: string; readonly group: string }, file: string, value: string): void {
+export function writeCgroupFile(
+  at: { readonly mountPoint: string; readonly group: string },
+  file: string,
+  value: string,
+): void {
   writeFileSync(join(at.mountPoint, at.group, file), value);
 }
 
@@ -100,7 +104,9 @@ function removeFrom(mountPoint: string, group: string): boolean {
 }
 
 export function cgroupExists(mounts: CgroupMounts, group: string): boolean {
-  return mounts.mountPoints.some((mountPoint) => statSync(join(mountPoint, group), { throwIfNoEntry: false }) !== undefined);
+  return mounts.mountPoints.some(
+    (mountPoint) => statSync(join(mountPoint, group), { throwIfNoEntry: false }) !== undefined,
+  );
 }
 
 /** Stops or continues all processes of a group. Asked, not awaited: `isFrozen` tells. */

@@ -22,7 +22,9 @@ export async function startMonitor(argv: readonly string[], cwd: string): Promis
     let text = "";
     const pipe = child.stdio[syncFd] as Readable | null;
     child.once("error", (error) => {
-      reject(new TscomposeError("host/command-failed", `${file} cannot be started: ${error.message}`, { cause: error }));
+      reject(
+        new TscomposeError("host/command-failed", `${file} cannot be started: ${error.message}`, { cause: error }),
+      );
     });
     const finish = (): void => {
       pipe?.destroy();

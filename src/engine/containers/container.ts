@@ -2,6 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { writeAtomic, writeAtomicLater } from "../../host/atomic-file.ts";
+import { bootId } from "../../host/process-identity.ts";
 import type { ContainerPaths } from "./paths.ts";
 import type { ContainerRecord, RecordedState } from "./record.ts";
 
@@ -129,7 +130,7 @@ export class Container {
   #writeState(): void {
     const temp = `${this.paths.state}.tmp`;
     mkdirSync(dirname(temp), { recursive: true, mode: 0o700 });
-    writeFileSync(temp, JSON.stringify(this.#record.state), { mode: 0o600 });
+    writeFileSync(temp, JSON.stringify({ bootId: bootId(), state: this.#record.state }), { mode: 0o600 });
     renameSync(temp, this.paths.state);
   }
 }

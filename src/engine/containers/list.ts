@@ -52,7 +52,11 @@ const isUp = ({ state }: ContainerRecord): boolean =>
 
 function matches(record: ContainerRecord, filters: Filters, facts: ListFacts): boolean {
   return [...filters].every(
-    ([key, values]) => values.length === 0 || (key === "label" ? values.every((value) => matchesLabel(record.config.Labels ?? {}, value)) : values.some((value) => matchesOne(record, { key, value }, facts))),
+    ([key, values]) =>
+      values.length === 0 ||
+      (key === "label"
+        ? values.every((value) => matchesLabel(record.config.Labels ?? {}, value))
+        : values.some((value) => matchesOne(record, { key, value }, facts))),
   );
 }
 
@@ -107,7 +111,10 @@ function matchesName(name: string, pattern: string): boolean {
   }
 }
 
-function networksOf(record: ContainerRecord, lookup: NetworkLookup): readonly { readonly id: string; readonly name: string }[] {
+function networksOf(
+  record: ContainerRecord,
+  lookup: NetworkLookup,
+): readonly { readonly id: string; readonly name: string }[] {
   const refs = Object.keys(record.endpoints);
   const mode = record.hostConfig.NetworkMode ?? "";
   return (refs.length > 0 ? refs : [mode]).map((ref) => lookup(ref) ?? { id: ref, name: ref });

@@ -69,7 +69,8 @@ export function endpointRequest(networkId: string, settings: EndpointSettings): 
 export function parsePort(text: string): { readonly port: number; readonly protocol: "tcp" | "udp" | "sctp" } {
   const [, port = "", protocol = "tcp"] = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(text) ?? [];
   const number = Number(port);
-  if (port === "" || number < 1 || number > 65_535) throw invalid(`invalid port specification: ${JSON.stringify(text)}`);
+  if (port === "" || number < 1 || number > 65_535)
+    throw invalid(`invalid port specification: ${JSON.stringify(text)}`);
   return { port: number, protocol: protocol.toLowerCase() as "tcp" | "udp" | "sctp" };
 }
 
@@ -111,7 +112,11 @@ export function exposedPorts(
   });
 }
 
-function hostSide(binding: PortBinding): { readonly hostIp: string; readonly hostPort: number; readonly hostPortEnd: number } {
+function hostSide(binding: PortBinding): {
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly hostPortEnd: number;
+} {
   const hostIp = binding.HostIp ?? "";
   if (!/^[0-9a-fA-F:.]*$/.test(hostIp)) throw invalid(`invalid IP address: ${hostIp}`);
   const [, first = "0", last = first] = /^(\d{0,5})(?:-(\d{1,5}))?$/.exec(binding.HostPort || "0") ?? [undefined, "x"];

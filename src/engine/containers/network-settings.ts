@@ -9,7 +9,10 @@ export type NetworkLookup = (
   ref: string,
 ) => { readonly id: string; readonly name: string; readonly predefined: boolean } | undefined;
 
-export function networkSettings(record: ContainerRecord, lookup: NetworkLookup): Readonly<Record<string, EndpointSettings>> {
+export function networkSettings(
+  record: ContainerRecord,
+  lookup: NetworkLookup,
+): Readonly<Record<string, EndpointSettings>> {
   const kind = networkKind(record.hostConfig, record.config).kind;
   if (kind === "host" || kind === "none") {
     const network = lookup(kind);

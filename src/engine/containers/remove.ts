@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { syncDirectory } from "../../host/atomic-file.ts";
+import { removeCgroup } from "../../host/cgroup.ts";
 import { containerAttributes } from "../events.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
@@ -34,6 +35,8 @@ export async function removeContainer(
   ctx.registry.delete(container);
   await Promise.all([paths.dir, paths.bundle].map((path) => rm(path, { recursive: true, force: true })));
   if (options.volumes) await removeAnonymousVolumes(ctx, container);
+  // No container, none that starts: nobody makes a group in it now.
+  if (ctx.registry.size === 0) removeCgroup(ctx.host.cgroup, ctx.cgroupRoot);
   const attributes = containerAttributes(record);
   ctx.publish({ type: "container", action: "destroy", id: container.id, attributes });
   container.markRemoved();

@@ -108,9 +108,13 @@ function linkedHosts(ctx: ContainerContext, container: Container): readonly stri
     const own = new Set(Object.keys(endpoints).map((name) => ctx.networking.inspect(name).Id));
     const endpoint = other.state.sandbox?.endpoints.find(({ networkId }) => own.has(networkId));
     if (endpoint?.ipv4 === undefined) {
-      throw new TscomposeError("container/wrong-status", `Cannot link to a non running container: /${other.name} AS ${alias}`, {
-        hint: `start ${other.name} first, or use a network and its name instead of a link`,
-      });
+      throw new TscomposeError(
+        "container/wrong-status",
+        `Cannot link to a non running container: /${other.name} AS ${alias}`,
+        {
+          hint: `start ${other.name} first, or use a network and its name instead of a link`,
+        },
+      );
     }
     const names = new Set([alias, other.record.config.Hostname ?? "", other.name]);
     return [...names].filter((name) => name !== "").map((name) => `${name}:${endpoint.ipv4?.address}`);

@@ -35,7 +35,11 @@ export function prepareIpc(ctx: ContainerContext, container: Container): IpcPlan
     case "shareable": {
       const path = sharedPath(container);
       mkdirSync(path, { recursive: true });
-      mount("shm", path, { type: "tmpfs", flags: 0x2 | 0x4 | 0x8, data: `mode=1777,size=${container.record.hostConfig.ShmSize}` });
+      mount("shm", path, {
+        type: "tmpfs",
+        flags: 0x2 | 0x4 | 0x8,
+        data: `mode=1777,size=${container.record.hostConfig.ShmSize}`,
+      });
       return { namespace: "new", sharedMemory: path };
     }
     default:

@@ -129,7 +129,9 @@ function realPathInRoot(rootfs: string, path: string): string {
 }
 
 /** @throws request/invalid for a path that is no device */
-function limitedDevices(hostConfig: HostConfig): ReadonlyMap<string, { readonly major: number; readonly minor: number }> {
+function limitedDevices(
+  hostConfig: HostConfig,
+): ReadonlyMap<string, { readonly major: number; readonly minor: number }> {
   const paths = [
     ...(hostConfig.BlkioWeightDevice ?? []),
     ...(hostConfig.BlkioDeviceReadBps ?? []),
@@ -149,4 +151,3 @@ function limitedDevices(hostConfig: HostConfig): ReadonlyMap<string, { readonly 
     }),
   );
 }
-

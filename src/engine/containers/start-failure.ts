@@ -15,26 +15,40 @@ export function explainStartFailure(error: unknown, program: string): StartFailu
     return { error: asTscomposeError(error), exitCode: 128 };
   }
   const said = error.message;
-  if (/executable file .*not found|exec(?:v|ve)?:?.*[Nn]o such file or directory|no such file or directory: unknown/.test(said) && !/mount|rootfs/.test(said)) {
+  if (
+    /executable file .*not found|exec(?:v|ve)?:?.*[Nn]o such file or directory|no such file or directory: unknown/.test(
+      said,
+    ) &&
+    !/mount|rootfs/.test(said)
+  ) {
     const inPath = !program.includes("/");
-    const reason = inPath
-      ? "executable file not found in $PATH"
-      : `stat ${program}: no such file or directory`;
+    const reason = inPath ? "executable file not found in $PATH" : `stat ${program}: no such file or directory`;
     return {
-      error: new TscomposeError("container/command-not-found", `${prefix}: exec: ${JSON.stringify(program)}: ${reason}: unknown`, {
-        cause: error,
-        hint: "check the command and the image's PATH",
-      }),
+      error: new TscomposeError(
+        "container/command-not-found",
+        `${prefix}: exec: ${JSON.stringify(program)}: ${reason}: unknown`,
+        {
+          cause: error,
+          hint: "check the command and the image's PATH",
+        },
+      ),
       exitCode: 127,
     };
   }
-  const denied = /permission denied|is a directory|exec format error|not executable/i.exec(said)?.[0].toLowerCase();
+  // crun opens the program before it executes it: a directory is refused there.
+  const directory = /open executable: Operation not permitted/.test(said) ? ["is a directory"] : null;
+  const denied = (directory ??
+    /permission denied|is a directory|exec format error|not executable/i.exec(said))?.[0]?.toLowerCase();
   if (denied !== undefined && !/mount/.test(said)) {
     return {
-      error: new TscomposeError("container/command-not-executable", `${prefix}: exec: ${JSON.stringify(program)}: ${denied}: unknown`, {
-        cause: error,
-        hint: "check that the program is executable and made for this machine",
-      }),
+      error: new TscomposeError(
+        "container/command-not-executable",
+        `${prefix}: exec: ${JSON.stringify(program)}: ${denied}: unknown`,
+        {
+          cause: error,
+          hint: "check that the program is executable and made for this machine",
+        },
+      ),
       exitCode: 126,
     };
   }

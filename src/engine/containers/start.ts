@@ -21,35 +21,49 @@ import { explainStartFailure } from "./start-failure.ts";
 import { writeRuntimeSpec } from "./write-spec.ts";
 
 export interface StartHooks {
-  /** The process runs: watch it. */
-  readonly onStarted: (container: Container, launched: Launched) => void;
+  /** The process is there and waits: watch it. `started`: whether it was released in the end. */
+  readonly onProcess: (container: Container, launched: Launched, started: Promise<boolean>) => void;
 }
 
 /** @throws container/*, network/*, port/in-use, volume/*, image/* */
 export async function startContainer(ctx: ContainerContext, container: Container, hooks: StartHooks): Promise<void> {
   const undo = new UndoStack();
+  let tell: (started: boolean) => void = () => undefined;
+  const started = new Promise<boolean>((resolve) => (tell = resolve));
   try {
-    const launched = await launch(ctx, container, undo);
-    hooks.onStarted(container, launched);
+    await launch(ctx, container, { undo, watch: (launched) => hooks.onProcess(container, launched, started) });
     undo.commit();
     container.persistSoon();
   } catch (error) {
+    tell(false);
     for (const problem of await undo.run()) ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
     throw failed(container, error);
   }
   const attributes = containerAttributes(container.record);
   ctx.publish({ type: "container", action: "start", id: container.id, attributes });
+  tell(true);
 }
 
 function failed(container: Container, cause: unknown): TscomposeError {
   const { error, exitCode } = explainStartFailure(cause, container.record.path);
   const status = container.state.startedAt.startsWith("0001-") ? "created" : "exited";
-  container.update({ status, exitCode, error: error.message, process: undefined, monitor: undefined, sandbox: undefined });
+  container.update({
+    status,
+    exitCode,
+    error: error.message,
+    process: undefined,
+    monitor: undefined,
+    sandbox: undefined,
+  });
   container.persist();
   return error;
 }
 
-async function launch(ctx: ContainerContext, container: Container, undo: UndoStack): Promise<Launched> {
+async function launch(
+  ctx: ContainerContext,
+  container: Container,
+  { undo, watch }: { readonly undo: UndoStack; readonly watch: (launched: Launched) => void },
+): Promise<void> {
   const { paths, record } = container;
   const conmon = findProgram("conmon");
   if (conmon === undefined) {
@@ -94,7 +108,8 @@ async function launch(ctx: ContainerContext, container: Container, undo: UndoSta
     }),
     connectNetwork(ctx, container, network.netnsFd),
   ]);
-  if (created.status === "fulfilled") container.update({ process: created.value.process, monitor: created.value.monitor });
+  if (created.status === "fulfilled")
+    container.update({ process: created.value.process, monitor: created.value.monitor });
   if (connected.status === "fulfilled") container.update({ sandbox: connected.value });
   if (connected.status === "rejected") throw connected.reason;
   if (created.status === "rejected") throw created.reason;
@@ -113,8 +128,8 @@ async function launch(ctx: ContainerContext, container: Container, undo: UndoSta
     stoppedByUser: false,
     ...(connected.value === undefined ? {} : { lastEndpoints: connected.value.endpoints }),
   });
+  watch(created.value); // before it can end
   await releaseProcess(ctx.runtime, container.id);
-  return created.value;
 }
 
 /** Written in place: the container sees these very files. */

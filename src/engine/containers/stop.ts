@@ -93,7 +93,11 @@ function thaw(ctx: ContainerContext, container: Container): void {
 }
 
 /** One signal. @throws container/wrong-status unless it runs, request/invalid */
-export async function killContainer(ctx: ContainerContext, container: Container, wanted: string | undefined): Promise<void> {
+export async function killContainer(
+  ctx: ContainerContext,
+  container: Container,
+  wanted: string | undefined,
+): Promise<void> {
   const signal = signalNumber(wanted || "KILL");
   if (!container.alive) {
     throw new TscomposeError(

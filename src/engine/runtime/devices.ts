@@ -13,9 +13,16 @@ export interface DevicePlan {
 /** What everyone gets; the runtime makes the nodes. Source: security.md 1.6. */
 const standardRules: readonly DeviceRuleSpec[] = [
   { allow: false, access: "rwm" },
-  ...([[1, 5], [1, 3], [1, 9], [1, 8], [5, 0], [5, 1]] as const).map(
-    ([major, minor]): DeviceRuleSpec => ({ allow: true, type: "c", major, minor, access: "rwm" }),
-  ),
+  ...(
+    [
+      [1, 5],
+      [1, 3],
+      [1, 9],
+      [1, 8],
+      [5, 0],
+      [5, 1],
+    ] as const
+  ).map(([major, minor]): DeviceRuleSpec => ({ allow: true, type: "c", major, minor, access: "rwm" })),
   { allow: false, type: "c", major: 10, minor: 229, access: "rwm" },
 ];
 
@@ -85,7 +92,11 @@ function mapDevice(mapping: DeviceMapping): readonly { readonly node: DeviceSpec
   return [entry(mapping.PathInContainer || mapping.PathOnHost, stat, access)];
 }
 
-function entry(path: string, stat: Stats, access: string): { readonly node: DeviceSpec; readonly rule: DeviceRuleSpec } {
+function entry(
+  path: string,
+  stat: Stats,
+  access: string,
+): { readonly node: DeviceSpec; readonly rule: DeviceRuleSpec } {
   const node = nodeSpec(path, stat);
   return { node, rule: { allow: true, type: node.type as "c" | "b", major: node.major, minor: node.minor, access } };
 }

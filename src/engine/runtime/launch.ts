@@ -43,13 +43,23 @@ export async function createProcess(runtime: OciRuntime, request: LaunchRequest)
 export function monitorArgv(runtime: OciRuntime, request: LaunchRequest): readonly string[] {
   const { paths } = request;
   const [path = "", ...globals] = runtimeCommand(runtime);
+  const options = {
+    "--cid": request.id,
+    "--cuuid": request.id,
+    "--name": request.id,
+    "--runtime": path,
+    "--bundle": paths.bundle,
+    "--persist-dir": paths.bundle,
+    "--container-pidfile": paths.processPidFile,
+    "--conmon-pidfile": paths.monitorPidFile,
+    "--exit-dir": request.exitDir,
+    "--log-level": "error",
+  };
   return [
     request.conmon,
-    ...["--cid", request.id, "--cuuid", request.id, "--name", request.id],
-    ...["--runtime", path, ...globals.flatMap((option) => ["--runtime-arg", option])],
-    ...["--bundle", paths.bundle, "--persist-dir", paths.bundle],
-    ...["--container-pidfile", paths.processPidFile, "--conmon-pidfile", paths.monitorPidFile],
-    ...["--exit-dir", request.exitDir, "--full-attach", "--log-level", "error"],
+    ...Object.entries(options).flat(),
+    ...globals.flatMap((option) => ["--runtime-arg", option]),
+    "--full-attach",
     ...request.logArguments,
     ...(request.terminal ? ["--terminal"] : []),
     ...(request.stdin ? ["--stdin"] : []),

@@ -43,7 +43,10 @@ export const allowedCalls: readonly string[] = words(`
 `);
 
 /** Domains that socket(2) may ask for: all below the first number, and these. */
-export const socketFamilies = { below: 12, also: [13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45] } as const;
+export const socketFamilies = {
+  below: 12,
+  also: [13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45],
+} as const;
 
 /** Values that personality(2) may set. */
 export const personalities: readonly number[] = [0, 8, 131072, 131080, 4294967295];
@@ -52,9 +55,14 @@ export const personalities: readonly number[] = [0, 8, 131072, 131080, 429496729
 export const namespaceFlags = 0x7e020000;
 
 /** By Node's `process.arch`. */
-export const architectures: Readonly<Record<string, { readonly names: readonly string[]; readonly calls: readonly string[] }>> = {
+export const architectures: Readonly<
+  Record<string, { readonly names: readonly string[]; readonly calls: readonly string[] }>
+> = {
   x64: { names: words("SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32"), calls: words("arch_prctl modify_ldt") },
-  arm64: { names: words("SCMP_ARCH_AARCH64 SCMP_ARCH_ARM"), calls: words("arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls") },
+  arm64: {
+    names: words("SCMP_ARCH_AARCH64 SCMP_ARCH_ARM"),
+    calls: words("arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls"),
+  },
 };
 
 /** Allowed beside the others to who has the capability. */

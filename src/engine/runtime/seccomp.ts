@@ -57,8 +57,7 @@ export function customSeccomp(json: string, capabilities: readonly string[], arc
   const goArch = arch === "x64" ? "amd64" : arch;
   const own = architectures[arch]?.names[0];
   const map = profile.archMap?.find(({ architecture }) => architecture === own);
-  const names =
-    map === undefined ? profile.architectures : [map.architecture, ...(map.subArchitectures ?? [])];
+  const names = map === undefined ? profile.architectures : [map.architecture, ...(map.subArchitectures ?? [])];
   const applies = (rule: ProfileRule): boolean => {
     const caps = (wanted: readonly string[] | null | undefined): boolean =>
       (wanted ?? []).every((name) => capabilities.includes(name));

@@ -23,7 +23,11 @@ import { checkContainerName, randomName } from "./name.ts";
 /** @throws request/invalid, request/unsupported, host/unsupported, image/not-found, container/name-in-use */
 export async function createContainer(
   ctx: ContainerContext,
-  request: { readonly name: string | undefined; readonly body: ContainerCreateBody; readonly platform: string | undefined },
+  request: {
+    readonly name: string | undefined;
+    readonly body: ContainerCreateBody;
+    readonly platform: string | undefined;
+  },
 ): Promise<ContainerCreateResult> {
   const { body } = request;
   if (request.name !== undefined) checkContainerName(request.name);

@@ -23,14 +23,19 @@ export function checkModes(config: HostConfig): void {
       { hint: 'leave it out, or use "host"', details: { field: "UsernsMode" } },
     );
   }
-  if (joinedContainer(config.NetworkMode) === "") throw invalid("NetworkMode", config.NetworkMode ?? "", "it names no container");
+  if (joinedContainer(config.NetworkMode) === "")
+    throw invalid("NetworkMode", config.NetworkMode ?? "", "it names no container");
 }
 
 function checkMode(field: string, mode: string | undefined, known: readonly string[], joinable = true): void {
   if (known.includes(mode ?? "")) return;
   const joined = joinedContainer(mode);
   if (joinable && joined !== undefined && joined !== "") return;
-  throw invalid(field, mode ?? "", `use one of ${known.filter(Boolean).join(", ")}${joinable ? ", container:<name>" : ""}`);
+  throw invalid(
+    field,
+    mode ?? "",
+    `use one of ${known.filter(Boolean).join(", ")}${joinable ? ", container:<name>" : ""}`,
+  );
 }
 
 function invalid(field: string, value: string, hint: string): TscomposeError {

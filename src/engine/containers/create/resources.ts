@@ -44,10 +44,18 @@ const controllers: Readonly<Record<string, string>> = {
 };
 
 /** Version 2 has no way to say these. */
-const onlyVersion1: readonly string[] = ["MemorySwappiness", "OomKillDisable", "CpuRealtimePeriod", "CpuRealtimeRuntime"];
+const onlyVersion1: readonly string[] = [
+  "MemorySwappiness",
+  "OomKillDisable",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
+];
 
 /** @returns Docker's warnings. @throws request/invalid, host/unsupported naming the controller */
-export function checkResources(config: Resources & Pick<HostConfig, "Privileged">, host: HostProfile): readonly string[] {
+export function checkResources(
+  config: Resources & Pick<HostConfig, "Privileged">,
+  host: HostProfile,
+): readonly string[] {
   checkNumbers(config);
   checkMemory(config);
   checkCpu(config, host);
@@ -58,7 +66,9 @@ export function checkResources(config: Resources & Pick<HostConfig, "Privileged"
   }
   const warnings: string[] = [];
   if (config.OomKillDisable === true && (config.Memory ?? 0) === 0) {
-    warnings.push("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.");
+    warnings.push(
+      "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.",
+    );
   }
   return warnings;
 }
@@ -79,7 +89,8 @@ function checkMemory(config: Resources): void {
   if (memory > 0 && swap > 0 && swap < memory) {
     throw invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
   }
-  if (memory === 0 && swap > 0) throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (memory === 0 && swap > 0)
+    throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
   if (reservation < 0 || (reservation > 0 && reservation < minimumMemory)) {
     throw invalid("Minimum memory reservation allowed is 6MB");
   }
@@ -109,7 +120,8 @@ function checkCpu(config: Resources, host: HostProfile): void {
     throw invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   }
   if (quota > 0 && quota < minimumQuotaUs) throw invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-  if ((config.CpuShares ?? 0) < 0) throw invalid(`invalid CPU shares (${config.CpuShares}): value must be a positive integer`);
+  if ((config.CpuShares ?? 0) < 0)
+    throw invalid(`invalid CPU shares (${config.CpuShares}): value must be a positive integer`);
   for (const set of [config.CpusetCpus, config.CpusetMems]) {
     if (set && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(set)) throw invalid(`Invalid value ${set} for cpuset`);
   }
@@ -141,7 +153,14 @@ function checkBlockIo(config: Resources): void {
 
 /** Clients send zeros for what they do not want. */
 function isSet(value: unknown): boolean {
-  return !(value === undefined || value === null || value === 0 || value === "" || value === false || (Array.isArray(value) && value.length === 0));
+  return !(
+    value === undefined ||
+    value === null ||
+    value === 0 ||
+    value === "" ||
+    value === false ||
+    (Array.isArray(value) && value.length === 0)
+  );
 }
 
 function checkControllers(config: Resources, host: HostProfile): void {
@@ -151,9 +170,13 @@ function checkControllers(config: Resources, host: HostProfile): void {
     if (!isSet(config[field as keyof Resources])) continue;
     const unsuited = host.cgroup.version === 2 && onlyVersion1.includes(field);
     if (!unsuited && available(controller)) continue;
-    const why = unsuited ? "cgroup version 2 has no such limit" : `the cgroup controller ${controller} is not available`;
+    const why = unsuited
+      ? "cgroup version 2 has no such limit"
+      : `the cgroup controller ${controller} is not available`;
     throw new TscomposeError("host/unsupported", `HostConfig.${field} cannot be applied: ${why}`, {
-      hint: unsuited ? `leave ${field} out` : `enable the controller ${controller} (\`tscompose doctor\` shows them), or leave ${field} out`,
+      hint: unsuited
+        ? `leave ${field} out`
+        : `enable the controller ${controller} (\`tscompose doctor\` shows them), or leave ${field} out`,
       details: { field, controller },
     });
   }

@@ -11,9 +11,7 @@ export function checkRestartPolicy(policy: RestartPolicy | undefined, autoRemove
   const name = policy?.Name ?? "";
   const retries = policy?.MaximumRetryCount ?? 0;
   if (!["", "no", "always", "on-failure", "unless-stopped"].includes(name)) {
-    throw invalid(
-      `unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
-    );
+    throw invalid(`unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
   }
   if (!Number.isSafeInteger(retries) || retries < 0) throw invalid("maximum retry count cannot be negative");
   if (name !== "on-failure" && retries !== 0) {

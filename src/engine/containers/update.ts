@@ -1,0 +1,85 @@
+/** Changes limits and restart policy of a container, also while it runs. */
+import { TscomposeError } from "../../errors.ts";
+import { containerAttributes } from "../events.ts";
+import { runCommand } from "../../host/command.ts";
+import { runtimeCommand } from "../runtime/oci-runtime.ts";
+import { resourcesSpec } from "../runtime/resources.ts";
+import type { HostConfig, Resources, RestartPolicy } from "../types.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+import { checkResources, normaliseResources } from "./create/resources.ts";
+import { checkRestartPolicy, normaliseRestartPolicy } from "./create/restart-policy-request.ts";
+
+const changeable = new Set(
+  (
+    "CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpusetCpus CpusetMems " +
+    "MemoryReservation MemorySwap PidsLimit RestartPolicy"
+  ).split(" "),
+);
+
+/** Zero, empty and absent leave a limit as it is. @throws request/invalid, request/unsupported, host/unsupported */
+export async function updateContainer(
+  ctx: ContainerContext,
+  container: Container,
+  changes: Resources & { readonly RestartPolicy?: RestartPolicy },
+): Promise<{ readonly Warnings: readonly string[] }> {
+  const wanted = Object.entries(changes).filter(([, value]) => isGiven(value));
+  for (const [key, value] of wanted) {
+    if (changeable.has(key) || unchanged(container.record.hostConfig, key, value)) continue;
+    throw new TscomposeError("request/unsupported", `${key} of an existing container cannot be changed`, {
+      hint: "create the container anew",
+      details: { field: key },
+    });
+  }
+  const before = container.record.hostConfig;
+  const limits = wanted.filter(([key]) => changeable.has(key) && key !== "RestartPolicy");
+  const next: HostConfig = withoutConflicts({ ...before, ...Object.fromEntries(limits) }, changes);
+  const hostConfig: HostConfig = {
+    ...next,
+    ...normaliseResources(next),
+    RestartPolicy: changes.RestartPolicy?.Name
+      ? normaliseRestartPolicy(changes.RestartPolicy)
+      : (before.RestartPolicy ?? { Name: "no" }),
+  };
+  const Warnings = checkResources(hostConfig, ctx.host);
+  checkRestartPolicy(hostConfig.RestartPolicy, hostConfig.AutoRemove === true);
+  if (container.alive && limits.length > 0) await apply(ctx, container, hostConfig);
+  container.change({ hostConfig });
+  container.persist();
+  const attributes = containerAttributes(container.record);
+  ctx.publish({ type: "container", action: "update", id: container.id, attributes });
+  return { Warnings };
+}
+
+/** A new way to limit the CPU replaces the old one. */
+function withoutConflicts(config: HostConfig, changes: Resources): HostConfig {
+  if ((changes.NanoCpus ?? 0) > 0) return { ...config, CpuPeriod: 0, CpuQuota: 0 };
+  if ((changes.CpuQuota ?? 0) > 0 || (changes.CpuPeriod ?? 0) > 0) return { ...config, NanoCpus: 0 };
+  return config;
+}
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined || value === null || value === 0 || value === "" || value === false) return false;
+  if (Array.isArray(value)) return value.length > 0;
+  return !(typeof value === "object" && "Name" in value && value.Name === "");
+}
+
+function unchanged(config: HostConfig, key: string, value: unknown): boolean {
+  // MemorySwappiness -1 is how clients say nothing.
+  if (key === "MemorySwappiness" && value === -1) return true;
+  return JSON.stringify(config[key as keyof HostConfig]) === JSON.stringify(value);
+}
+
+async function apply(ctx: ContainerContext, container: Container, hostConfig: HostConfig): Promise<void> {
+  const { devices: _devices, ...resources } = resourcesSpec(hostConfig, { rules: [], numbers: new Map() });
+  try {
+    await runCommand([...runtimeCommand(ctx.runtime), "update", "--resources", "-", container.id], {
+      input: JSON.stringify(resources),
+    });
+  } catch (error) {
+    throw new TscomposeError("engine/failed", `the limits of container ${container.name} could not be changed`, {
+      cause: error,
+      hint: "a memory limit cannot go below what is in use, nor above the swap limit",
+    });
+  }
+}
