@@ -16,11 +16,15 @@ import { filterImages } from "./filters.ts";
 import { ImageRecords, type Image } from "./image-records.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
 import { LayerStore } from "./layers/layer-store.ts";
-import { inlineRunner } from "./layers/runner.ts";
+import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts";
 import type { ImageParts } from "./parts.ts";
 import { hostPlatform } from "./platform.ts";
+import { pullImage, type RegistryAccess } from "./pull.ts";
 import { canonicalName, familiarName, parseReference } from "./reference.ts";
 import { pruneImages } from "./prune.ts";
+import type { Environment } from "./registry/credentials.ts";
+import { HttpConnections } from "./registry/http.ts";
+import { readRegistryConfig } from "./registry/registry-config.ts";
 import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
@@ -32,11 +36,21 @@ export interface ImageStoreOptions {
   /** Hears of what was set aside. */
   readonly log: (message: string) => void;
   readonly emit: PublishEvent;
+  /** For docker's configuration, mirrors and credential helpers; default that of the process. */
+  readonly env?: Environment;
+  /** Program of the threads that unpack layers; default the one beside the bundle, and none when run from the sources. */
+  readonly workerUrl?: URL;
 }
 
 /** One for a data root at a time: the engine's lock sees to that. */
 export function createImageStore(options: ImageStoreOptions): ImageStore & ImageService & { close(): Promise<void> } {
+  const env = options.env ?? process.env;
   const parts = openParts(options);
+  const access: RegistryAccess = {
+    config: readRegistryConfig(options.dataRoot, env),
+    connections: new HttpConnections(),
+    env,
+  };
   const { catalog } = parts;
   let pruning = false;
   return {
@@ -65,7 +79,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
       const image = catalog.resolve(ref);
       return historyOf(image, facts(parts, image).layerSizes);
     },
-    pull: () => Promise.reject(notYet("pull")),
+    pull: (request) => pullImage(parts, access, request),
     push: () => Promise.reject(notYet("push")),
     save: () => Promise.reject(notYet("save")),
     importTar: () => {
@@ -92,6 +106,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
       }
     },
     close: async () => {
+      access.connections.close();
       await parts.runner.close();
       await parts.ingest.settled();
       await parts.staging.settled();
@@ -99,7 +114,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
   };
 }
 
-function openParts({ dataRoot, log, emit }: ImageStoreOptions): ImageParts {
+function openParts({ dataRoot, log, emit, workerUrl = defaultWorkerUrl() }: ImageStoreOptions): ImageParts {
   const dir = join(dataRoot, "images");
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const corruptDir = join(dir, "corrupt");
@@ -129,7 +144,7 @@ function openParts({ dataRoot, log, emit }: ImageStoreOptions): ImageParts {
     layers,
     chains,
     ingest,
-    runner: inlineRunner,
+    runner: workerUrl === undefined ? inlineRunner : new ThreadRunner(workerUrl),
     catalog: new Catalog({ records, layers, blobs, chains, emit }),
     host: hostPlatform(process.arch),
   };

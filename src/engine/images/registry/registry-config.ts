@@ -1,0 +1,100 @@
+/** How registries are reached: mirrors, insecure ones, further certificates, token servers. From `<data root>/registries.json` and
+ *  TSCOMPOSE_REGISTRY_MIRRORS (`host=url` or a plain URL for docker.io, separated by commas). */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { errorMessage, errnoOf, TscomposeError } from "../../../errors.ts";
+import { isObject } from "../json.ts";
+
+export interface RegistryConfig {
+  /** Registry host -> base URLs to ask first, in order. */
+  readonly mirrors: ReadonlyMap<string, readonly string[]>;
+  /** Hosts (with port) that may be without TLS or with a certificate nobody knows. */
+  readonly insecure: ReadonlySet<string>;
+  /** Registry host -> hosts that may get its credentials, beside those of the same domain. */
+  readonly tokenHosts: ReadonlyMap<string, readonly string[]>;
+  /** Folders with `<host>/*.crt`. */
+  readonly certificateDirs: readonly string[];
+}
+
+const fileName = "registries.json";
+
+/** @throws request/invalid for a file that is there but cannot be understood: guessing could send a password to the wrong host */
+export function readRegistryConfig(
+  dataRoot: string,
+  env: Readonly<Record<string, string | undefined>>,
+): RegistryConfig {
+  const path = join(dataRoot, fileName);
+  let content: string | undefined;
+  try {
+    content = readFileSync(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+  const certificateDirs = [join(dataRoot, "certs.d"), "/etc/docker/certs.d"];
+  try {
+    return { ...parseRegistryConfig(content ?? "{}", env["TSCOMPOSE_REGISTRY_MIRRORS"] ?? ""), certificateDirs };
+  } catch (error) {
+    throw new TscomposeError("request/invalid", `${path}: ${errorMessage(error)}`, {
+      hint: 'it looks like {"mirrors": {"docker.io": ["https://mirror.example"]}, "insecure": ["registry.lan:5000"]}',
+      cause: error,
+    });
+  }
+}
+
+/** Pure. */
+export function parseRegistryConfig(content: string, mirrorList: string): Omit<RegistryConfig, "certificateDirs"> {
+  const document: unknown = JSON.parse(content);
+  if (!isObject(document)) throw new Error("is not a JSON object");
+  const unknown = Object.keys(document).find((key) => !["mirrors", "insecure", "tokenHosts"].includes(key));
+  if (unknown !== undefined) throw new Error(`has the unknown key ${JSON.stringify(unknown)}`);
+  const mirrors = new Map(listMap(document["mirrors"], "mirrors"));
+  for (const [host, url] of mirrorList.split(",").flatMap(parseMirror)) {
+    mirrors.set(host, [url, ...(mirrors.get(host) ?? [])]);
+  }
+  for (const url of [...mirrors.values()].flat()) assertMirrorUrl(url);
+  return {
+    mirrors,
+    insecure: new Set(textList(document["insecure"], "insecure")),
+    tokenHosts: new Map(listMap(document["tokenHosts"], "tokenHosts")),
+  };
+}
+
+function parseMirror(item: string): readonly (readonly [string, string])[] {
+  const text = item.trim();
+  if (text === "") return [];
+  const equals = text.indexOf("=");
+  return equals < 0 ? [["docker.io", text]] : [[text.slice(0, equals), text.slice(equals + 1)]];
+}
+
+function assertMirrorUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username !== "") {
+    throw new Error(`has a mirror that is no http(s) URL: ${JSON.stringify(url)}`);
+  }
+}
+
+function listMap(value: unknown, key: string): readonly (readonly [string, readonly string[]])[] {
+  if (value === undefined) return [];
+  if (!isObject(value)) throw new Error(`${key} is not an object`);
+  return Object.entries(value).map(([host, list]) => [host, textList(list, `${key}.${host}`)] as const);
+}
+
+function textList(value: unknown, key: string): readonly string[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value) && value.every((item): item is string => typeof item === "string")) return value;
+  throw new Error(`${key} is not a list of names`);
+}
+
+/** PEM of the certificates to trust for a host beside the system's; undefined: none. */
+export function certificatesFor(host: string, dirs: readonly string[]): string | undefined {
+  if (!/^[A-Za-z0-9._:[\]-]+$/.test(host) || host.startsWith(".")) return undefined;
+  const found = dirs.flatMap((dir) => {
+    try {
+      const names = readdirSync(join(dir, host)).filter((name) => name.endsWith(".crt"));
+      return names.map((name) => readFileSync(join(dir, host, name), "utf8"));
+    } catch {
+      return [];
+    }
+  });
+  return found.length === 0 ? undefined : found.join("\n");
+}
