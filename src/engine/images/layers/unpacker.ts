@@ -36,6 +36,7 @@ const maxImplied = 10_000;
 export class Unpacker implements TarHandler {
   readonly #rootFd: number;
   readonly #limits: LayerLimits;
+  readonly #whiteouts: "apply" | "plain";
   readonly #directories: DirectoryCache;
   readonly #times = new TimeLog();
   readonly #implied = new Set<string>();
@@ -43,10 +44,11 @@ export class Unpacker implements TarHandler {
   #sizeBytes = 0;
   #file: { readonly fd: number; readonly entry: TarEntry } | undefined;
 
-  /** `rootFd`: an open, empty directory, which stays the caller's. */
-  constructor(rootFd: number, limits: LayerLimits) {
+  /** `rootFd`: an open directory, which stays the caller's. `plain`: the archive is no layer, `.wh.x` is a name like any other. */
+  constructor(rootFd: number, limits: LayerLimits, whiteouts: "apply" | "plain" = "apply") {
     this.#rootFd = rootFd;
     this.#limits = limits;
+    this.#whiteouts = whiteouts;
     this.#directories = new DirectoryCache(rootFd, (path) => {
       if (this.#implied.size < maxImplied) this.#implied.add(path.toString("latin1"));
     });
@@ -115,7 +117,7 @@ export class Unpacker implements TarHandler {
       if (entry.type === "dir") this.#describeDirectory(this.#rootFd, parts, entry);
       return;
     }
-    const whiteout = parseWhiteout(name);
+    const whiteout = this.#whiteouts === "apply" ? parseWhiteout(name) : undefined;
     if (whiteout?.kind === "ignore") return;
     if (whiteout?.kind === "invalid") throw new TscomposeError("image/invalid", "is a whiteout of nothing");
     const parent = this.#directories.open(parts.slice(0, -1));
