@@ -9,7 +9,10 @@ export interface Terminal {
 
 export function processTerminal(): Terminal {
   return {
-    stdin: process.stdin,
+    // Opening it costs some milliseconds, and few commands read it.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     environment: process.env,
