@@ -17,8 +17,9 @@ export interface StopOptions {
 const defaultGraceSeconds = 10;
 const SIGKILL = 9;
 const SIGTERM = 15;
-/** A program that has just begun may still set its handler up. */
-const handlerPatienceMs = 200;
+/** A program that has just begun may still set its handler up: so long it has, counted from its start, and a moment in any case. */
+const handlerSetupMs = 1000;
+const handlerPatienceMs = { least: 20, most: 200 } as const;
 const handlerPollMs = 10;
 
 /** Ends the container's process: politely, and by force after the grace period. Resolves when it has ended and its end is
@@ -53,7 +54,9 @@ function send(ctx: ContainerContext, container: Container, signal: number): void
 /** Whether PID 1 can receive the signal, or may yet be able to. It ends in the meantime: true. */
 async function heeds(container: Container, signal: number): Promise<boolean> {
   if (container.record.hostConfig.PidMode === "host") return true;
-  const deadline = performance.now() + handlerPatienceMs;
+  const age = Date.now() - Date.parse(container.state.startedAt);
+  const patience = Math.min(Math.max(handlerSetupMs - age, handlerPatienceMs.least), handlerPatienceMs.most);
+  const deadline = performance.now() + patience;
   while (performance.now() < deadline) {
     const masks = signalMasks(container);
     if (masks === undefined || canReceive(masks, signal)) return true;

@@ -96,7 +96,16 @@ function parseGroup(text: string): readonly GroupEntry[] {
   return text.split("\n").flatMap((line) => {
     const [name = "", , gid = "", members = ""] = line.split(":");
     if (name === "" || !isId(gid)) return [];
-    return [{ name, gid: Number(gid), members: members.trim().split(",") }];
+    return [
+      {
+        name,
+        gid: Number(gid),
+        members: members
+          .trim()
+          .split(",")
+          .filter((member) => member !== ""),
+      },
+    ];
   });
 }
 
