@@ -379,6 +379,16 @@ export function send(fd: number, data: Buffer, flags = 0): number {
   const errno = errnoNames.get(koffi.errno());
   return errno === "EAGAIN" || errno === "EWOULDBLOCK" ? -1 : throwErrno("send", `fd ${fd}`);
 }
+/** send(2) on a thread of libuv's pool: for netlink requests whose work the kernel does before it returns, and that take long.
+ *  Errors show in the answer. */
+export async function sendOnThread(fd: number, data: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    sendFn.async(fd, data, data.length, 0, (error: Error | null | undefined) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
 const recvFn = libc.func("long recv(int, _Out_ uint8_t *, size_t, int)");
 /** recv(2) into `buffer`. @returns bytes; 0 at the end of a connection; -1 when it would block. */
 export function recv(fd: number, buffer: Buffer, flags = 0): number {
