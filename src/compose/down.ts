@@ -32,25 +32,39 @@ export async function down(
 ): Promise<number> {
   const release = await context.lockProject(reference.name, context.signal);
   try {
-    const plan = await planDown(context, reference, options);
-    const watch = createContainerWatch(context.docker, reference.name);
-    await executePlan(plan, {
-      perform: createPerformer({
-        docker: context.docker,
-        project: undefined,
-        images: new Map(),
-        profiles: new Map(),
-        watch,
-      }),
-      signal: context.signal,
-      concurrency: context.concurrency,
-      onFailure: "continue",
-      onProgress: context.onProgress,
-    });
-    return plan.nodes.length;
+    let removed = 0;
+    // What a killed `up` had asked for may turn up after we have looked.
+    for (let round = 0; round < 10; round += 1) {
+      const plan = await planDown(context, reference, options);
+      if (
+        plan.nodes.length === 0 ||
+        (round > 0 && !plan.nodes.some(({ operation }) => operation.kind === "remove-container"))
+      )
+        break;
+      await carryOut(context, reference, plan);
+      removed += plan.nodes.length;
+    }
+    return removed;
   } finally {
     release();
   }
+}
+
+async function carryOut(context: ComposeContext, { name }: ProjectReference, plan: Plan): Promise<void> {
+  const watch = createContainerWatch(context.docker, name);
+  await executePlan(plan, {
+    perform: createPerformer({
+      docker: context.docker,
+      project: undefined,
+      images: new Map(),
+      profiles: new Map(),
+      watch,
+    }),
+    signal: context.signal,
+    concurrency: context.concurrency,
+    onFailure: "continue",
+    onProgress: context.onProgress,
+  });
 }
 
 export async function planDown(

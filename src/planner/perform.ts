@@ -1,4 +1,4 @@
-import type { MountPoint } from "../api/wire.ts";
+import type { Labels, MountPoint } from "../api/wire.ts";
 import type { Docker } from "../client/docker.ts";
 import { errorMessage, isTscomposeError, TscomposeError } from "../errors.ts";
 import type { Project, Service } from "../spec/model.ts";
@@ -155,8 +155,35 @@ async function createContainer(
     },
   });
   const platform = spec.platform === undefined ? {} : { platform: spec.platform };
-  const container = await context.docker.createContainer({ name: operation.initialName, ...platform, ...body });
-  return container.id;
+  const create = async (): Promise<string> =>
+    (await context.docker.createContainer({ name: operation.initialName, ...platform, ...body })).id;
+  try {
+    return await create();
+  } catch (error) {
+    if (!isTscomposeError(error, "container/name-in-use") && !isTscomposeError(error, "request/conflict")) throw error;
+    const left = await findLeftover(context.docker, operation.initialName, body.Labels ?? {});
+    if (left === undefined) throw error;
+    if (left.configHash === body.Labels?.[label.configHash]) return left.id;
+    await unlessGone("container/not-found", () => context.docker.getContainer(left.id).remove({ force: true }));
+    return await create();
+  }
+}
+
+/** A container of that name that a killed `up` had asked for and the engine made after we had looked: ours, and never started. */
+async function findLeftover(
+  docker: Docker,
+  name: string,
+  labels: Labels,
+): Promise<{ readonly id: string; readonly configHash: string | undefined } | undefined> {
+  try {
+    const { Id: id, Config: config, State: state } = await docker.getContainer(name).inspect();
+    const theirs = config.Labels ?? {};
+    const same = [label.project, label.service, label.number].every((key) => theirs[key] === labels[key]);
+    return same && state.Status === "created" ? { id, configHash: theirs[label.configHash] } : undefined;
+  } catch (error) {
+    if (isTscomposeError(error, "container/not-found")) return undefined;
+    throw error;
+  }
 }
 
 /** Secrets and configs that are text go in before every start, as the engine keeps no trace of where they came from. */

@@ -30,11 +30,15 @@ export function reconcileStart(
         continue;
       }
       nodes.push(
-        context.plan.add({ kind: "start-container", service, container: replica.ref, cause: startCause(replica) }, [
-          ...replica.ready,
-          context.stops.get(replica.observed?.id ?? ""),
-          ...ready,
-        ]),
+        context.plan.add(
+          {
+            kind: "start-container",
+            service,
+            container: { ...replica.ref, name: replica.name },
+            cause: startCause(replica),
+          },
+          [...replica.ready, context.stops.get(replica.observed?.id ?? ""), ...ready],
+        ),
       );
     }
     // A service at rest hands on what it would have waited for: a dependent is not to overtake it.

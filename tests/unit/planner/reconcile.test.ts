@@ -233,7 +233,7 @@ describe("recreating", () => {
         "#1 container app-web-1: stop (scale down)",
         "#2 container app-web-1: remove after #1 (scale down)",
         `#3 container ${name}: rename to app-web-1 after #2 (a recreation was interrupted)`,
-        `#4 container ${name}: start after #3 (never started)`,
+        "#4 container app-web-1: start after #3 (never started)",
       ].join("\n"),
     );
   });
