@@ -4,6 +4,7 @@ import type { VariableScope } from "./env-context.ts";
 import { linkTo } from "./layer.ts";
 import type { Layer, LoadContext } from "./layer.ts";
 import { mergeTrees } from "./merge.ts";
+import { nearestName } from "./near-miss.ts";
 import { absolutePath, directoryOf, joinPath, relativePath } from "./paths.ts";
 import { isRemote, reportRemote } from "./remote.ts";
 import { applyResets } from "./resets.ts";
@@ -46,6 +47,7 @@ function loadEntry(
   context: LoadContext,
   loadLayer: LoadLayer,
 ): MapNode | undefined {
+  if (!isWellFormed(entry, path, context)) return undefined;
   const paths = texts(entry.kind === "map" ? child(entry, "path") : entry);
   const [main] = paths;
   if (main === undefined) {
@@ -86,6 +88,44 @@ function loadEntry(
   const loaded = loadLayer({ paths: files, role: "include", chain, directory, base, scope, open: layer.open }, context);
   context.layers.set(key, loaded);
   return loaded;
+}
+
+const keys = ["path", "env_file", "project_directory"];
+
+/** `include` is gone before the schema is held against the file, so its own shape is looked at here. */
+function isWellFormed(entry: Node, path: TreePath, context: LoadContext): boolean {
+  if (entry.kind !== "map") return true;
+  const before = context.report.errors;
+  for (const [key, { value, keyStart, keyEnd, keyFile }] of entry.entries) {
+    const here = [...path, key];
+    if (!keys.includes(key)) {
+      const at = { file: keyFile, start: keyStart, end: keyEnd };
+      const near = nearestName(key, keys);
+      const suggestion = near === undefined ? undefined : `did you mean "${near}"?`;
+      context.report.error({
+        code: "unknown-key",
+        message: `unknown key "${key}" in ${path.join(".")}`,
+        path: here,
+        at,
+        suggestion,
+      });
+    } else if (!isNull(value) && !isTexts(value, key !== "project_directory")) {
+      const expected = key === "project_directory" ? "text" : "text or a list of texts";
+      context.report.error({
+        code: "wrong-type",
+        message: `${here.join(".")} must be ${expected}`,
+        path: here,
+        at: value,
+        expected,
+      });
+    }
+  }
+  return context.report.errors === before;
+}
+
+function isTexts(node: Node, orList: boolean): boolean {
+  if (node.kind === "seq") return orList && node.items.every((item) => isTexts(item, false));
+  return node.kind === "scalar" && typeof node.value === "string";
 }
 
 function texts(node: Node | undefined): string[] {

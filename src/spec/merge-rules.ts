@@ -117,23 +117,27 @@ const ipamConfig: MergeRule = (base, over, context) => {
   return withItems(base, mergePools(base, over, context));
 };
 
+/** A pool of the base that no overriding pool matches is lost, and a match is changed where it stands even if another pool is
+ *  merged into it later: so it is in Docker Compose, whose networks must come out the same. */
 function mergePools(base: SeqNode, over: SeqNode, context: RuleContext): Node[] {
-  const pools: Node[] = [];
-  const find = (subnet: unknown): number => pools.findIndex((pool) => subnetOf(pool) === subnet);
-  for (const original of base.items) {
-    let current = original;
-    for (const item of over.items) {
-      if (subnetOf(item) !== subnetOf(current) && find(subnetOf(item)) === -1) {
+  const pools: { node: Node }[] = [];
+  const find = (subnet: unknown): number => pools.findIndex((pool) => subnetOf(pool.node) === subnet);
+  const overrides = over.items.map((node) => ({ node }));
+  for (const node of base.items) {
+    const current = { node };
+    for (const item of overrides) {
+      const subnet = subnetOf(item.node);
+      if (subnet !== subnetOf(current.node) && find(subnet) === -1) {
         pools.push(item);
         continue;
       }
-      current = mergeAsMaps(current, item, context);
-      const at = find(subnetOf(current));
+      current.node = mergeAsMaps(current.node, item.node, context);
+      const at = find(subnetOf(current.node));
       if (at === -1) pools.push(current);
       else pools[at] = current;
     }
   }
-  return pools;
+  return pools.map((pool) => pool.node);
 }
 
 function subnetOf(pool: Node): unknown {

@@ -92,9 +92,11 @@ export const options: Decoder<Record<string, string>> = dict(printed, "");
 export const plainOptions: Decoder<Record<string, string>> = dict(string, "");
 
 /** Provider options: each a list. */
-export const multiOptions: Decoder<Record<string, string[]>> = dict<string[]>((node, context) =>
-  node.kind === "seq" ? list(printed)(node, context) : [printed(node, context) ?? ""],
-);
+export const multiOptions: Decoder<Record<string, string[]>> = dict<string[]>((node, context) => {
+  if (node.kind !== "seq") return [printed(node, context) ?? ""];
+  const values = list(printed)(node, context);
+  return values?.length === 0 ? undefined : values;
+});
 
 /** `host=address`, sorted. */
 export const hosts: Decoder<string[]> = (node, context) => {
@@ -113,6 +115,8 @@ export const hosts: Decoder<string[]> = (node, context) => {
       for (const address of addresses) pairs.push([host, isNothing(address) ? "" : itemText(address)]);
     }
   } else return refuse(node, context, "a list or a map");
+  // A host without addresses leaves an empty list behind; no host at all leaves nothing.
+  if (node.kind === "seq" ? pairs.length === 0 : node.entries.size === 0) return undefined;
   if (pairs.some(([host]) => host === "" || /[:=]/.test(host)))
     return refuse(node, context, "host names without : or =");
   return pairs.map(([host, address]) => `${host}=${unbracketed(address)}`).sort(compareBytes);
