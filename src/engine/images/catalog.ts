@@ -145,6 +145,7 @@ export class Catalog {
       for (const digest of [image.id, image.manifest.digest, ...image.config.rootfs.diff_ids]) keep.add(digest);
       for (const digest of this.#layerBlobs(image)) keep.add(digest);
     }
+    for (const { diffId, blob } of layers.all()) if (keep.has(diffId) && blob !== undefined) keep.add(blob.digest);
     const gone = layers.all().filter(({ diffId }) => !keep.has(diffId));
     for (const { diffId } of gone) layers.remove(diffId);
     for (const digest of blobs.all()) if (!keep.has(digest)) blobs.delete(digest);

@@ -21,7 +21,13 @@ export async function commitLayer(
 ): Promise<{ readonly diffId: string; readonly chainId: string; readonly sizeBytes: number }> {
   const below = parentChainId === undefined ? [] : parts.chains.diffIds(parentChainId);
   const { digest: diffId, tarBytes, fileBytes } = await measureTar(upperDir);
-  const record = parts.layers.add(upperDir, { diffId, sizeBytes: fileBytes, tarBytes, impliedDirs: [] });
+  const record = parts.layers.add(upperDir, {
+    diffId,
+    sizeBytes: fileBytes,
+    tarBytes,
+    impliedDirs: [],
+    blob: undefined,
+  });
   parts.chains.pin([...below, diffId]);
   parts.ingest.syncSoon();
   return { diffId, chainId: nextChainId(parentChainId, diffId), sizeBytes: record.sizeBytes };
@@ -49,7 +55,9 @@ export function commitImage(parts: ImageParts, config: OciImageConfig, tags: rea
   const layers = config.rootfs.diff_ids.map((diffId): Descriptor => {
     const layer = parts.layers.get(diffId);
     if (layer === undefined) throw new TscomposeError("image/invalid", `layer ${diffId} is not in the store`);
-    return { mediaType: layerMediaType("none"), digest: diffId, size: layer.tarBytes };
+    if (layer.blob === undefined) return { mediaType: layerMediaType("none"), digest: diffId, size: layer.tarBytes };
+    const { digest, size, compression } = layer.blob;
+    return { mediaType: layerMediaType(compression), digest, size };
   });
   const configBytes = Buffer.from(JSON.stringify(config));
   const id = parts.blobs.write(configBytes);

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import type { ImageService } from "../engine.ts";
 import type { PublishEvent } from "../events.ts";
+import { importRootfs } from "./archive/import.ts";
 import { loadArchive } from "./archive/load.ts";
+import { saveImages } from "./archive/save.ts";
 import { BlobStore } from "./blobs.ts";
 import { Catalog } from "./catalog.ts";
 import { ChainRecords } from "./chains.ts";
@@ -20,6 +22,7 @@ import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts
 import type { ImageParts } from "./parts.ts";
 import { hostPlatform } from "./platform.ts";
 import { pullImage, type RegistryAccess } from "./pull.ts";
+import { pushImage } from "./push.ts";
 import { canonicalName, familiarName, parseReference } from "./reference.ts";
 import { pruneImages } from "./prune.ts";
 import type { Environment } from "./registry/credentials.ts";
@@ -80,11 +83,9 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
       return historyOf(image, facts(parts, image).layerSizes);
     },
     pull: (request) => pullImage(parts, access, request),
-    push: () => Promise.reject(notYet("push")),
-    save: () => Promise.reject(notYet("save")),
-    importTar: () => {
-      throw notYet("import");
-    },
+    push: (request) => pushImage(parts, access, request),
+    save: async (refs) => saveImages(parts, refs),
+    importTar: (tar, request) => importRootfs(parts, tar, request),
     load: (archive) => loadArchive(parts, archive),
     tag: async (ref, repo, tag) => {
       const image = catalog.resolve(ref);
@@ -148,10 +149,6 @@ function openParts({ dataRoot, log, emit, workerUrl = defaultWorkerUrl() }: Imag
     catalog: new Catalog({ records, layers, blobs, chains, emit }),
     host: hostPlatform(process.arch),
   };
-}
-
-function notYet(what: string): TscomposeError {
-  return new TscomposeError("request/unsupported", `${what} is not implemented`);
 }
 
 function storedImage(parts: ImageParts, image: Image): StoredImage {

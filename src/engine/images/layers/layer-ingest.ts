@@ -44,7 +44,9 @@ export class LayerIngest {
   async #unpack(unpack: (directory: string) => Promise<LayerResult>): Promise<LayerRecord> {
     const directory = this.#staging.directory();
     try {
-      const record = this.#layers.add(directory, await unpack(directory));
+      const result = await unpack(directory);
+      const { digest, size, compression } = result;
+      const record = this.#layers.add(directory, { ...result, blob: { digest, size, compression } });
       this.syncSoon();
       return record;
     } catch (error) {

@@ -7,9 +7,16 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { bootId } from "../../../host/process-identity.ts";
 import { assertDigest } from "../digest.ts";
-import type { JsonObject } from "../json.ts";
+import { isObject, type JsonObject } from "../json.ts";
+import type { Compression } from "../media-types.ts";
 import { RecordFiles } from "../record-files.ts";
 import type { StagingArea } from "../staging.ts";
+
+export interface LayerBlob {
+  readonly digest: string;
+  readonly size: number;
+  readonly compression: Compression;
+}
 
 export interface LayerRecord {
   readonly version: 1;
@@ -22,6 +29,8 @@ export interface LayerRecord {
   readonly tarBytes: number;
   /** Directories without an entry of their own in the tar (latin1). */
   readonly impliedDirs: readonly string[];
+  /** The packed form it came in, while that is stored; undefined: made here, packing the directory gives the tar again. */
+  readonly blob: LayerBlob | undefined;
   /** Boot it was written in, until it is known to be on the disk. */
   readonly unsyncedBoot: string | undefined;
 }
@@ -63,17 +72,39 @@ export class LayerStore {
   }
 
   /** Takes over a directory on the same file system. A layer that is there already stays, and the directory is discarded. */
-  add(directory: string, layer: Pick<LayerRecord, "diffId" | "sizeBytes" | "tarBytes" | "impliedDirs">): LayerRecord {
+  add(
+    directory: string,
+    layer: Pick<LayerRecord, "diffId" | "sizeBytes" | "tarBytes" | "impliedDirs" | "blob">,
+  ): LayerRecord {
     const known = this.#byDiffId.get(layer.diffId);
     if (known !== undefined) {
       this.#staging.discard(directory);
       return known;
     }
-    const record: LayerRecord = { version: 1, ...layer, name: this.#freeName(layer.diffId), unsyncedBoot: bootId() };
+    const { diffId, sizeBytes, tarBytes, impliedDirs, blob } = layer;
+    const record: LayerRecord = {
+      version: 1,
+      diffId,
+      sizeBytes,
+      tarBytes,
+      impliedDirs,
+      blob,
+      name: this.#freeName(layer.diffId),
+      unsyncedBoot: bootId(),
+    };
     renameSync(directory, this.path(record));
     this.#records.write(record.name, record);
     this.#remember(record);
     return record;
+  }
+
+  /** Notes the packed form of a layer that had none, or one that is better for sending. */
+  setBlob(diffId: string, blob: LayerBlob): void {
+    const record = this.#byDiffId.get(diffId);
+    if (record === undefined) return;
+    const changed = { ...record, blob };
+    this.#records.write(record.name, changed);
+    this.#byDiffId.set(diffId, changed);
   }
 
   remove(diffId: string): void {
@@ -131,6 +162,23 @@ export class LayerStore {
       throw new Error("the machine went down before the layer was on the disk");
     }
     const boot = typeof unsyncedBoot === "string" ? unsyncedBoot : undefined;
-    return { version: 1, diffId, name, sizeBytes, tarBytes, impliedDirs: impliedDirs.map(String), unsyncedBoot: boot };
+    const blob = checkBlob(value["blob"]);
+    return {
+      version: 1,
+      diffId,
+      name,
+      sizeBytes,
+      tarBytes,
+      impliedDirs: impliedDirs.map(String),
+      blob,
+      unsyncedBoot: boot,
+    };
   }
+}
+
+function checkBlob(value: unknown): LayerBlob | undefined {
+  if (!isObject(value) || typeof value["size"] !== "number" || typeof value["compression"] !== "string")
+    return undefined;
+  const { size, compression } = value;
+  return { digest: assertDigest(value["digest"], "layer record"), size, compression: compression as Compression };
 }

@@ -147,11 +147,10 @@ export class RegistrySession {
 
   /** Follows redirects. The authorization stays with the host it was meant for. */
   async #follow(request: SessionRequest, authorization: string | undefined): Promise<IncomingMessage> {
-    const start = await this.resolve(request.path);
-    let url = start;
+    const { origin } = await this.base();
+    let url = await this.resolve(request.path);
     for (let hops = 0; hops <= maxRedirects; hops++) {
-      const same = url.origin === start.origin;
-      const answer = await this.#send({ ...request, path: url }, same ? authorization : undefined);
+      const answer = await this.#send({ ...request, path: url }, url.origin === origin ? authorization : undefined);
       const location = isRedirect(answer.statusCode) ? answer.headers.location : undefined;
       if (location === undefined || (request.method !== "GET" && request.method !== "HEAD")) return answer;
       answer.resume();

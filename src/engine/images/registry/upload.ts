@@ -1,0 +1,186 @@
+/** Blobs and manifests into a repository. Source: OCI distribution-spec, "Push": POST, then PUT with the whole content; after a
+ *  broken connection what is missing, with PATCH. */
+import type { IncomingMessage } from "node:http";
+import { isTscomposeError, TscomposeError } from "../../../errors.ts";
+import type { Descriptor } from "../manifest.ts";
+import { readError, type Repository } from "./fetch.ts";
+import { maxAttempts, pause, retryDelayMs } from "./retry.ts";
+
+export interface BlobSource {
+  readonly descriptor: Descriptor;
+  /** Its bytes from an offset. */
+  readonly open: (offset: number) => AsyncIterable<Buffer>;
+  /** Other repositories of the registry that are known to have it: `team/base`. */
+  readonly mountFrom: readonly string[];
+}
+export type UploadOutcome =
+  { readonly kind: "exists" } | { readonly kind: "mounted"; readonly from: string } | { readonly kind: "uploaded" };
+
+/** A registry looks at the whole blob before it answers. */
+const answerMs = 300_000;
+const octets = { "content-type": "application/octet-stream" };
+
+/** @param onBytes hears how much was sent so far
+ *  @throws image/pull-denied, registry/failed, registry/unreachable, aborted */
+export async function uploadBlob(
+  repository: Repository,
+  blob: BlobSource,
+  onBytes: (sent: number) => void,
+): Promise<UploadOutcome> {
+  const { digest } = blob.descriptor;
+  const path = `v2/${repository.path}/blobs/${digest}`;
+  const head = await repository.session.request({ method: "HEAD", path });
+  head.resume();
+  if (head.statusCode === 200) return { kind: "exists" };
+  if (head.statusCode !== 404) await refuse(head, repository, `blob ${digest}`);
+  const [from] = blob.mountFrom;
+  const started = await start(
+    repository,
+    from === undefined ? "" : `?mount=${digest}&from=${encodeURIComponent(from)}`,
+  );
+  if (started === undefined) return { kind: "mounted", from: from ?? "" };
+  await send(repository, { ...blob, onBytes }, started);
+  return { kind: "uploaded" };
+}
+
+/** @returns where to upload; undefined: the blob was mounted */
+async function start(repository: Repository, query: string): Promise<URL | undefined> {
+  const answer = await repository.session.request({
+    method: "POST",
+    path: `v2/${repository.path}/blobs/uploads/${query}`,
+    headers: { "content-length": "0" },
+  });
+  if (answer.statusCode === 201) {
+    answer.resume();
+    return undefined;
+  }
+  if (answer.statusCode !== 202) await refuse(answer, repository, "an upload");
+  return locationOf(answer, repository);
+}
+
+async function locationOf(answer: IncomingMessage, repository: Repository): Promise<URL> {
+  const { location } = answer.headers;
+  answer.resume();
+  const base = await repository.session.base();
+  const url = location !== undefined && URL.canParse(location, base.href) ? new URL(location, base.href) : undefined;
+  const plain = url?.protocol === "http:" && base.protocol === "https:";
+  if (url !== undefined && /^https?:$/.test(url.protocol) && !plain && url.username === "") return url;
+  throw new TscomposeError(
+    "registry/failed",
+    `registry ${repository.session.endpoint.host} names no usable place for an upload`,
+  );
+}
+
+interface Sending extends BlobSource {
+  readonly onBytes: (sent: number) => void;
+}
+
+async function send(repository: Repository, blob: Sending, first: URL): Promise<void> {
+  let place = first;
+  let offset = 0;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await sendFrom(repository, blob, { place, offset });
+      return;
+    } catch (error) {
+      if (!isTscomposeError(error, "registry/unreachable") || attempt >= maxAttempts) throw error;
+      await pause(retryDelayMs(attempt, undefined, Math.random()), repository.signal);
+      const there = await received(repository, place);
+      offset = there?.offset ?? 0;
+      place = there?.place ?? (await start(repository, "")) ?? place;
+    }
+  }
+}
+
+async function sendFrom(
+  repository: Repository,
+  blob: Sending,
+  { place, offset }: { readonly place: URL; readonly offset: number },
+): Promise<void> {
+  const { digest, size } = blob.descriptor;
+  let target = place;
+  if (offset > 0 && offset < size) {
+    const answer = await repository.session.request({
+      method: "PATCH",
+      path: place,
+      headers: { ...octets, "content-length": String(size - offset), "content-range": `${offset}-${size - 1}` },
+      body: () => countBytes(blob, offset),
+      firstByteMs: answerMs,
+    });
+    if (answer.statusCode !== 202) await refuse(answer, repository, `blob ${digest}`);
+    target = await locationOf(answer, repository);
+  }
+  const whole = offset === 0;
+  const url = new URL(target);
+  url.searchParams.set("digest", digest);
+  const answer = await repository.session.request({
+    method: "PUT",
+    path: url,
+    headers: { ...octets, "content-length": whole ? String(size) : "0" },
+    ...(whole ? { body: () => countBytes(blob, 0) } : {}),
+    firstByteMs: answerMs,
+  });
+  if (answer.statusCode !== 201) await refuse(answer, repository, `blob ${digest}`);
+  answer.resume();
+}
+
+async function* countBytes(blob: Sending, offset: number): AsyncGenerator<Buffer> {
+  let sent = offset;
+  for await (const chunk of blob.open(offset)) {
+    sent += chunk.length;
+    yield chunk;
+    blob.onBytes(sent);
+  }
+}
+
+/** How much of a broken upload the registry has; undefined: it does not know it any more. */
+async function received(
+  repository: Repository,
+  place: URL,
+): Promise<{ readonly offset: number; readonly place: URL } | undefined> {
+  const answer = await repository.session.request({ method: "GET", path: place });
+  const end = /^(?:bytes=)?0-(\d+)$/.exec(answer.headers.range ?? "")?.[1];
+  if (answer.statusCode !== 204) {
+    answer.resume();
+    return undefined;
+  }
+  const next = answer.headers.location === undefined ? place : await locationOf(answer, repository);
+  answer.resume();
+  return { offset: end === undefined ? 0 : Number(end) + 1, place: next };
+}
+
+/** @param reference a tag or digest */
+export async function putManifest(
+  repository: Repository,
+  reference: string,
+  manifest: { readonly bytes: Buffer; readonly descriptor: Descriptor },
+): Promise<void> {
+  const answer = await repository.session.request({
+    method: "PUT",
+    path: `v2/${repository.path}/manifests/${reference}`,
+    headers: { "content-type": manifest.descriptor.mediaType, "content-length": String(manifest.bytes.length) },
+    body: () => manifest.bytes,
+    firstByteMs: answerMs,
+  });
+  if (answer.statusCode !== 201 && answer.statusCode !== 200) await refuse(answer, repository, `manifest ${reference}`);
+  answer.resume();
+}
+
+async function refuse(answer: IncomingMessage, repository: Repository, what: string): Promise<never> {
+  const status = answer.statusCode ?? 0;
+  const said = await readError(answer, repository.signal);
+  const { host } = repository.session.endpoint;
+  if (status === 401 || status === 403 || said.code === "DENIED" || said.code === "UNAUTHORIZED") {
+    const text = status === 401 ? "no basic auth credentials" : "denied: requested access to the resource is denied";
+    throw new TscomposeError("image/pull-denied", `push to ${repository.name} was refused: ${said.text ?? text}`, {
+      hint: `log in to ${host} with an account that may push to it`,
+    });
+  }
+  throw new TscomposeError(
+    "registry/failed",
+    `registry ${host} did not take ${what} (status ${status}): ${said.text ?? "no reason given"}`,
+    {
+      hint: "try again; if it stays so, look into the registry's log",
+    },
+  );
+}
