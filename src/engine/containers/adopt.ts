@@ -33,7 +33,6 @@ export interface Adoption {
 export async function adoptContainers(
   ctx: ContainerContext,
   lifecycle: Lifecycle,
-  onContainer: (container: Container) => void,
 ): Promise<Adoption & { readonly finish: () => Promise<void> }> {
   const { records, leftovers, corrupt } = loadRecords(ctx.roots);
   corrupt.forEach((message) => ctx.log("error", message));
@@ -59,7 +58,7 @@ export async function adoptContainers(
   return {
     corrupt,
     finish: async () => {
-      ctx.registry.all().forEach(onContainer);
+      ctx.registry.all().forEach((container) => ctx.accompany(container));
       for (const container of survivors) await adoptProcess(lifecycle, container);
       await Promise.all(ended.map(({ container, end }) => lifecycle.adoptEnd(container, end)));
       await Promise.all(leftovers.map((path) => rm(path, { recursive: true, force: true })));

@@ -6,6 +6,7 @@ import type { ImageStore } from "../images/types.ts";
 import type { HostProfile } from "../runtime/host-profile.ts";
 import type { OciRuntime } from "../runtime/oci-runtime.ts";
 import type { Volumes } from "../volumes/volumes.ts";
+import type { Container } from "./container.ts";
 import type { EngineRoots } from "./paths.ts";
 import type { ContainerRegistry } from "./registry.ts";
 import type { RootFilesystems } from "./rootfs.ts";
@@ -26,6 +27,8 @@ export interface ContainerContext {
   readonly poller: Poller;
   readonly rootfs: RootFilesystems;
   readonly runs: Runs;
+  /** Called once for each container, when it is made or found: what goes along with it while it runs follows its state. */
+  readonly accompany: (container: Container) => void;
   /** Group that holds the groups of all containers of this engine: `/tscompose-<tag>`. */
   readonly cgroupRoot: string;
 }

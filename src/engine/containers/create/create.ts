@@ -94,6 +94,7 @@ function makeFiles(ctx: ContainerContext, record: ContainerRecord, undo: UndoSta
   undo.defer("image", () => ctx.images.release(record.imageId, record.id));
   container.persist();
   ctx.registry.add(container);
+  ctx.accompany(container);
   ctx.publish({ type: "container", action: "create", id: record.id, attributes: containerAttributes(record) });
 }
 
