@@ -12,7 +12,8 @@ export interface ReportOptions {
 /** What the user sees of a failure: message, place, remedy. Pure. Ends in a line end. */
 export function reportError(error: unknown, { json, colour, verbose }: ReportOptions): string {
   const diagnostics = diagnosticsOf(error);
-  const hint = isTscomposeError(error) ? error.hint : undefined;
+  // Problems in files carry their own.
+  const hint = isTscomposeError(error) && diagnostics.length === 0 ? error.hint : undefined;
   if (json) {
     const code = isTscomposeError(error) ? { code: error.code } : {};
     const more = diagnostics.length > 0 ? { diagnostics } : {};

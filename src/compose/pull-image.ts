@@ -1,5 +1,5 @@
 import type { ProgressMessage } from "../api/wire.ts";
-import { TscomposeError } from "../errors.ts";
+import { errorMessage, isTscomposeError, TscomposeError } from "../errors.ts";
 import type { ProgressEvent } from "../planner/events.ts";
 
 import type { ComposeContext } from "./context.ts";
@@ -29,10 +29,18 @@ export async function pullImage(context: ComposeContext, { reference, platform, 
     }
   } catch (error) {
     if (context.signal.aborted) throw new TscomposeError("aborted", `pull of ${reference} aborted`, { cause: error });
-    tell("error", "Error", error instanceof Error ? error.message : String(error));
-    throw error;
+    tell("error", "Error", errorMessage(error));
+    throw new TscomposeError(
+      isTscomposeError(error) ? error.code : "registry/failed",
+      `cannot pull image ${reference}: ${errorMessage(error)}`,
+      { hint: hintOf(error) ?? "check the name, or load the image from a file: tscompose load -i FILE", cause: error },
+    );
   }
   tell("done", "Pulled");
+}
+
+function hintOf(error: unknown): string | undefined {
+  return isTscomposeError(error) ? error.hint : undefined;
 }
 
 function layerEvent(reference: string, { id, status, progressDetail }: ProgressMessage): ProgressEvent | undefined {

@@ -60,7 +60,8 @@ export async function executePlan(plan: Plan, options: ExecuteOptions): Promise<
       narrator.end(node, result);
     } catch (error) {
       if (!(error instanceof SkippedError)) {
-        narrator.fail(node, errorMessage(error));
+        // A wait that was called off is no fault of what it waited for.
+        if (!isAbort(error)) narrator.fail(node, errorMessage(error));
         failures.push(error);
         if (options.onFailure === "stop") run.abort();
       }

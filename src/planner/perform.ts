@@ -13,6 +13,7 @@ import type { ObservedImage } from "./observed.ts";
 import type { ContainerRef, Operation } from "./operation.ts";
 import type { PlanNode } from "./plan.ts";
 import { resolveReferences } from "./resolve-references.ts";
+import { explainFailure } from "./explain-failure.ts";
 import type { ContainerWatch } from "./wait.ts";
 
 export interface PerformContext {
@@ -29,7 +30,13 @@ type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { readonly
 
 /** One call of the engine for each operation. What teardown finds gone already counts as done. */
 export function createPerformer(context: PerformContext): (node: PlanNode, run: RunScope) => Promise<PerformResult> {
-  return ({ operation }, run) => perform(context, operation, run);
+  return async ({ operation }, run) => {
+    try {
+      return await perform(context, operation, run);
+    } catch (error) {
+      throw explainFailure(operation, error);
+    }
+  };
 }
 
 async function perform(context: PerformContext, operation: Operation, run: RunScope): Promise<PerformResult> {

@@ -27,9 +27,17 @@ export async function engineServe(context: EngineCommandContext): Promise<number
     import("../engine/serve.ts"),
     import("../../engine/local-engine.ts"),
   ]);
+  const runtime = context.env["TSCOMPOSE_RUNTIME"] || undefined;
   await serveEngine({
     env: context.env,
-    createEngine: ({ dataRoot, runRoot }) => createLocalEngine({ dataRoot, runRoot, log }),
+    createEngine: async ({ dataRoot, runRoot }) =>
+      await createLocalEngine({
+        dataRoot,
+        runRoot,
+        log,
+        privateMounts: true,
+        ...(runtime === undefined ? {} : { runtime }),
+      }),
     log,
   });
   return 0;
