@@ -6,6 +6,7 @@ import type { Report } from "./report.ts";
 import type { Span } from "./source.ts";
 import { TemplateError, substitute } from "./template.ts";
 import { mapChildren } from "./tree.ts";
+import { mayBeTrap, warnOfTrap } from "./yaml-traps.ts";
 import type { Node, ScalarNode, TreePath } from "./tree.ts";
 
 /** Interpolates every text value (never a key) and casts the paths of the cast table. Faults are all reported; a value with
@@ -22,6 +23,7 @@ interface Interpolation {
 function walk(node: Node, casts: PathTable<CastKind> | undefined, path: string[], context: Interpolation): Node {
   if (node.kind !== "scalar") {
     return mapChildren(node, (value, key) => {
+      if (mayBeTrap(value)) warnOfTrap(value, [...path, key], context.report);
       if (value.kind === "scalar" && typeof value.value !== "string") return value;
       const table = step(casts, key);
       // The common case, text without a variable where nothing is cast, makes no path.
