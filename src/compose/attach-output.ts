@@ -166,11 +166,26 @@ async function isComingBack({ docker, signal }: ComposeContext, id: string): Pro
   }
 }
 
+/** A nanosecond later: `since` includes its moment. Seconds have ten digits until the year 2286, so that times compare as text. */
+function justAfter(time: string): string {
+  return nanoTime(String(BigInt(time.replace(".", "")) + 1n));
+}
+
 /** Undefined for one that has never run, or is gone. */
 async function finishedAt({ docker, signal }: ComposeContext, id: string): Promise<string | undefined> {
   try {
-    const { State: state } = await docker.getContainer(id).inspect({ abortSignal: signal });
-    return state.FinishedAt.startsWith("0001-") ? undefined : apiTime(state.FinishedAt);
+    const container = docker.getContainer(id);
+    const query = { stdout: true, stderr: true, timestamps: true, tail: 1, abortSignal: signal };
+    const [{ State: state }, last] = await Promise.all([
+      container.inspect({ abortSignal: signal }),
+      container.logs(query),
+    ]);
+    if (state.FinishedAt.startsWith("0001-")) return undefined;
+    // Whoever writes the log may be behind whoever notes the end.
+    const [, written] = /(\d{4}-\d\d-\d\dT[\d:.]+Z) [^\n]*\n?$/.exec(last.toString("latin1")) ?? [];
+    return [apiTime(state.FinishedAt), ...(written === undefined ? [] : [justAfter(apiTime(written))])]
+      .toSorted()
+      .at(-1);
   } catch (error) {
     if (isTscomposeError(error, "container/not-found")) return undefined;
     throw error;
