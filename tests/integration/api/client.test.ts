@@ -21,8 +21,11 @@ async function startOurs(): Promise<Side> {
   return {
     docker: new Docker({ socketPath: workspace.socket }),
     stop: async () => {
-      expect(await workspace.leaks()).toEqual([]);
-      await workspace.dispose();
+      try {
+        expect(await workspace.leaks()).toEqual([]);
+      } finally {
+        await workspace.dispose();
+      }
     },
   };
 }

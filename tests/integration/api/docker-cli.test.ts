@@ -38,9 +38,12 @@ describe.skipIf(bin === undefined)("Docker's own clients on our engine", () => {
     await workspace.loadBusybox();
   });
   afterAll(async () => {
-    expect(await workspace.leaks()).toEqual([]);
-    await workspace.dispose();
-    rmSync(home, { recursive: true, force: true });
+    try {
+      expect(await workspace.leaks()).toEqual([]);
+    } finally {
+      await workspace.dispose();
+      rmSync(home, { recursive: true, force: true });
+    }
   });
 
   function start(program: string, args: readonly string[]): ReturnType<typeof spawn> {
