@@ -3,12 +3,12 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { TscomposeError } from "../errors.ts";
 import { removeCgroup } from "../host/cgroup.ts";
 import { Inotify } from "../host/inotify.ts";
 import { Poller } from "../host/poller.ts";
 import { createNetworking } from "../network/networking.ts";
 import { Archives } from "./archive/archives.ts";
+import { createBuilder } from "./build/builder.ts";
 import { adoptContainers, makeRunDirectories } from "./containers/adopt.ts";
 import { Containers } from "./containers/containers.ts";
 import type { ContainerContext, Log } from "./containers/context.ts";
@@ -18,6 +18,7 @@ import { containersDir } from "./containers/paths.ts";
 import { ContainerRegistry } from "./containers/registry.ts";
 import { RootFilesystems } from "./containers/rootfs.ts";
 import { Runs } from "./containers/runs.ts";
+import { cgroupPathOf } from "./containers/spec-of.ts";
 import { resolveContainerUser } from "./containers/spec-of.ts";
 import type { Container } from "./containers/container.ts";
 import type { ContainerService, Engine } from "./engine.ts";
@@ -36,6 +37,8 @@ import { Execs } from "./streams/exec-service.ts";
 import { LogKeeper } from "./streams/log-keeper.ts";
 import { resizeContainer } from "./streams/resize-container.ts";
 import { RunCompanions } from "./streams/run-companions.ts";
+import { Stats } from "./stats/stats.ts";
+import { System } from "./system.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 export interface LocalEngineOptions {
@@ -47,6 +50,8 @@ export interface LocalEngineOptions {
   readonly privateMounts?: boolean;
   /** `crun` or `runc`; undefined: the engine chooses. */
   readonly runtime?: string | undefined;
+  /** Of this program, for `info` and `version`. */
+  readonly version?: string | undefined;
   /** False: health checks on Docker's schedule only, also while somebody waits for the first success. */
   readonly eagerHealth?: boolean;
 }
@@ -129,14 +134,24 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     log,
   });
 
+  const stats = new Stats({
+    registry,
+    cgroup: host.cgroup,
+    cgroupPathOf: (container) => cgroupPathOf(ctx, container),
+    memoryBytes: host.memoryBytes,
+    publish: events.publish,
+  });
+
   const adoption = await adoptContainers(ctx, lifecycle);
   await networking.reconcile();
   await adoption.finish();
+  const builds = await createBuilder({ engine: ctx, images, initLayer: rootfs.initLayer });
 
   return {
-    containers: containerService({ registry, containers, archives, attachments, inotify }),
+    containers: containerService({ registry, containers, archives, attachments, inotify, stats }),
     exec,
     images,
+    builds,
     networks: new Networks({
       networking,
       publish: events.publish,
@@ -146,11 +161,18 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     }),
     volumes,
     events,
-    system: {
-      info: () => refuse("info"),
-      version: () => refuse("version"),
-      diskUsage: () => refuse("disk usage"),
-    },
+    system: new System({
+      version: options.version ?? "0.0.0",
+      dataRoot,
+      registry,
+      containers,
+      images,
+      volumes,
+      host,
+      runtime,
+      eventListeners: () => events.listeners,
+      warnings: adoption.corrupt,
+    }),
     close: once(async () => {
       lifecycle.close();
       companions.close();
@@ -170,10 +192,11 @@ interface Parts {
   readonly archives: Archives;
   readonly attachments: Attachments;
   readonly inotify: Inotify;
+  readonly stats: Stats;
 }
 
 /** The verbs, and what streams. */
-function containerService({ registry, containers, archives, attachments, inotify }: Parts): ContainerService {
+function containerService({ registry, containers, archives, attachments, inotify, stats }: Parts): ContainerService {
   return {
     create: (name, body, options) => containers.create(name, body, options),
     list: (options) => containers.list(options),
@@ -197,8 +220,8 @@ function containerService({ registry, containers, archives, attachments, inotify
     getArchive: (ref, path) => archives.getArchive(ref, path),
     putArchive: (ref, path, tar, options) => archives.putArchive(ref, path, tar, options),
     export: (ref) => archives.export(ref),
-    top: () => refuse("top"),
-    stats: () => refuse("stats"),
+    top: (ref, psArguments) => stats.top(ref, psArguments),
+    stats: (ref, wanted, signal) => stats.stats(ref, wanted, signal),
   };
 }
 
@@ -224,8 +247,4 @@ function usersOfNetwork(registry: ContainerRegistry, { Id, Name }: NetworkInspec
 function once(action: () => Promise<void>): () => Promise<void> {
   let result: Promise<void> | undefined;
   return () => (result ??= action());
-}
-
-function refuse(what: string): Promise<never> {
-  return Promise.reject(new TscomposeError("request/unsupported", `${what} is not supported`));
 }
