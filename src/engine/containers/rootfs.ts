@@ -10,6 +10,10 @@ import type { Container } from "./container.ts";
 export class RootFilesystems {
   readonly #images: ImageStore;
   readonly #initLayer: string;
+  /** The engine's own layer: builds put it over their images too. */
+  get initLayer(): string {
+    return this.#initLayer;
+  }
   /** Users of the mount of a container: its process, and whoever copies files. */
   readonly #users = new Map<string, number>();
 

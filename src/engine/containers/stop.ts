@@ -30,10 +30,10 @@ export async function endProcess(ctx: ContainerContext, container: Container, op
   const grace = options.timeoutSeconds ?? config.StopTimeout ?? defaultGraceSeconds;
   const explicit = options.timeoutSeconds !== undefined || config.StopTimeout !== undefined;
   container.update({ stoppedByUser: true });
-  if (grace !== 0 || signal === SIGKILL) {
+  if (grace !== 0 && signal !== SIGKILL) {
     send(ctx, container, signal);
     if (container.state.status === "paused") thaw(ctx, container);
-    if (!explicit && signal !== SIGKILL && !(await heeds(container, signal))) {
+    if (!explicit && !(await heeds(container, signal))) {
       ctx.log(
         "info",
         `container ${container.name}: its process cannot receive signal ${signal}, so it is killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`,
