@@ -1,5 +1,5 @@
 import { executePlan } from "../planner/execute.ts";
-import { imageName } from "../planner/names.ts";
+import { imageName, isGeneratedName } from "../planner/names.ts";
 import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "../planner/observed.ts";
 import { observe } from "../planner/observe.ts";
 import { createPerformer } from "../planner/perform.ts";
@@ -80,7 +80,11 @@ export async function planDown(
     containers,
     networks:
       options.services.length > 0 ? [] : observed.networks.filter((network) => isOurNetwork(reference, network)),
-    volumes: options.volumes ? observed.volumes.filter((volume) => isOurVolume(reference, volume, options)) : [],
+    volumes: options.volumes
+      ? observed.volumes.filter(
+          (volume) => isOurVolume(reference, volume, options) || isAnonymousOf(containers, volume),
+        )
+      : [],
     images: options.images === "none" || project === undefined ? [] : imagesToRemove(project, options),
     graph: teardownGraph(project, containers),
     timeoutSeconds: options.timeoutSeconds,
@@ -121,6 +125,12 @@ function isOurVolume({ project, name }: ProjectReference, volume: ObservedVolume
     declared.external !== true &&
     (services.length === 0 || usedBy(project, volume.key, services))
   );
+}
+
+/** One that was carried over by a recreation: the engine takes it for a named one, and would leave it. */
+function isAnonymousOf(containers: readonly ObservedContainer[], { name, project }: ObservedVolume): boolean {
+  if (project !== undefined || !isGeneratedName(name)) return false;
+  return containers.some(({ mounts }) => mounts.some(({ Type, Name }) => Type === "volume" && Name === name));
 }
 
 function usedBy(project: Project, key: string, services: readonly string[]): boolean {

@@ -2,6 +2,7 @@ import type { ContainerCreateBody, ContainerInspect, HostConfig, ImageInspect, M
 import type { Project, Service } from "../spec/model.ts";
 
 import { createBody } from "./create-body/create-body.ts";
+import { isGeneratedName } from "./names.ts";
 import type { ObservedContainer, ObservedImage } from "./observed.ts";
 
 export interface DriftInput {
@@ -205,5 +206,5 @@ function observedMounts({ Mounts }: ContainerInspect, _project: Project): readon
 }
 
 function isAnonymous({ Type, Name }: MountPoint): boolean {
-  return Type === "volume" && /^[0-9a-f]{64}$/.test(Name ?? "");
+  return Type === "volume" && isGeneratedName(Name ?? "");
 }

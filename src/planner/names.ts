@@ -45,6 +45,11 @@ export function namespaceServices(service: Service): readonly string[] {
   return [...new Set([...modes, ...volumes])].filter((name) => name !== undefined);
 }
 
+/** Anonymous volumes are named by the engine: 64 hex digits. */
+export function isGeneratedName(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
 /** How many replicas are wanted. `scale` and `deploy.replicas` are equal where both are given (the spec layer checks). */
 export function replicas(service: Service): number {
   return service.scale ?? service.deploy?.replicas ?? 1;

@@ -19,6 +19,7 @@ export function createNarrator(plan: Plan, onProgress: OnProgress): Narrator {
       ? operation.containers.map(({ name }) => ({ kind: "Container", name }))
       : [subjectOf(operation)];
   const tell = (node: PlanNode, status: ProgressEvent["status"], text: string, details?: string): void => {
+    if (node.operation.kind === "remove-volume" && node.operation.anonymous && status !== "error") return;
     for (const subject of subjects(node)) {
       onProgress({ ...subject, status, text, ...(details === undefined ? {} : { details }) });
     }

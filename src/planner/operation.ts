@@ -21,7 +21,13 @@ export type Operation =
       readonly cause: string;
     }
   | { readonly kind: "create-volume"; readonly name: string; readonly body: VolumeCreateBody; readonly cause: string }
-  | { readonly kind: "remove-volume"; readonly name: string; readonly cause: string }
+  | {
+      readonly kind: "remove-volume";
+      readonly name: string;
+      /** Of a container that goes: not told about. */
+      readonly anonymous: boolean;
+      readonly cause: string;
+    }
   | { readonly kind: "remove-image"; readonly name: string; readonly cause: string }
   | {
       readonly kind: "connect-network";

@@ -82,6 +82,6 @@ function replace(context: ReconcileContext, key: string, volume: Volume, live: O
     context.evictions.set(container.id, node);
     return node;
   });
-  const removed = context.plan.add({ kind: "remove-volume", name: live.name, cause }, gone);
+  const removed = context.plan.add({ kind: "remove-volume", name: live.name, anonymous: false, cause }, gone);
   create(context, key, volume, cause, [removed]);
 }

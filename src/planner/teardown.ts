@@ -3,6 +3,7 @@ import { createGraph, type Graph } from "./graph.ts";
 import { namespaceServices } from "./names.ts";
 import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "./observed.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
+import { isGeneratedName } from "./names.ts";
 import { existing, isUp } from "./reconcile-context.ts";
 import type { Project } from "../spec/model.ts";
 
@@ -43,7 +44,9 @@ export function planTeardown(request: TeardownRequest): Plan {
   for (const { name, id } of request.networks) {
     plan.add({ kind: "remove-network", name, id, ifUnused: true, cause: request.cause }, removed);
   }
-  for (const { name } of request.volumes) plan.add({ kind: "remove-volume", name, cause: request.cause }, removed);
+  for (const { name } of request.volumes) {
+    plan.add({ kind: "remove-volume", name, anonymous: isGeneratedName(name), cause: request.cause }, removed);
+  }
   for (const name of request.images) plan.add({ kind: "remove-image", name, cause: request.cause }, removed);
   return plan.build();
 }

@@ -2,6 +2,8 @@ import type { MountPoint, MountRequest } from "../../api/wire.ts";
 import { TscomposeError } from "../../errors.ts";
 import type { FileReference, Mount, Project, Service } from "../../spec/model.ts";
 
+import { isGeneratedName } from "../names.ts";
+
 import { count, defined } from "./quantities.ts";
 
 export interface Mounts {
@@ -24,10 +26,10 @@ export function containerMounts(
   for (const mount of inherit) {
     const own = spec.volumes?.find(({ target }) => target === mount.Destination);
     const anonymous = own === undefined ? imageVolumes.includes(mount.Destination) : isAnonymous(own);
-    if (!anonymous || mount.Type !== "volume" || !isGeneratedName(mount.Name)) continue;
+    if (!anonymous || mount.Type !== "volume" || !isGeneratedName(mount.Name ?? "")) continue;
     byTarget.set(mount.Destination, {
       Type: "volume",
-      Source: mount.Name,
+      Source: mount.Name ?? "",
       Target: mount.Destination,
       ...(mount.RW ? {} : { ReadOnly: true }),
     });
@@ -47,11 +49,6 @@ export function containerMounts(
 
 function isAnonymous({ type, source }: Mount): boolean {
   return type === "volume" && source === undefined;
-}
-
-/** Anonymous volumes are named by the engine: 64 hex digits. */
-function isGeneratedName(name: string | undefined): name is string {
-  return name !== undefined && /^[0-9a-f]{64}$/.test(name);
 }
 
 function mountOf(project: Project, volume: Mount): string | MountRequest {
