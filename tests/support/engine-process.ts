@@ -1,6 +1,6 @@
 /** A real engine as a process of its own, with roots of its own, for integration tests: started, killed, started again, and
  *  audited for what it left. Driven through its socket by the project's own client. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   createReadStream,
   existsSync,
@@ -58,7 +58,7 @@ export class EngineProcess {
   readonly docker: Docker;
   readonly #before: Snapshot;
   readonly #env: Readonly<Record<string, string>>;
-  #child: ChildProcess | undefined;
+  #child: ReturnType<typeof spawn> | undefined;
 
   private constructor(before: Snapshot, env: Readonly<Record<string, string>>) {
     this.#before = before;
