@@ -4,7 +4,6 @@
 import type { Readable } from "node:stream";
 import type {
   ContainerSummary,
-  ContainerInspect,
   EventMessage,
   ImageDeleteItem,
   ImageSummary,
@@ -25,7 +24,6 @@ import { parseRepositoryTag } from "./repository-tag.ts";
 import { readJsonLines } from "./streams.ts";
 import type {
   Abortable,
-  Authenticated,
   BuildQuery,
   BytesSource,
   Call,
@@ -238,7 +236,5 @@ export { Exec } from "./exec.ts";
 export { Image } from "./image.ts";
 export { Network } from "./network.ts";
 export { Volume } from "./volume.ts";
-export { demux, readJsonLines, readLines } from "./streams.ts";
-export type { OutputPiece } from "./streams.ts";
+export { demux, readJsonLines } from "./streams.ts";
 export type * from "./options.ts";
-export type { Authenticated, ContainerInspect };

@@ -1,5 +1,5 @@
 /** What the client's methods take: dockerode's option objects, in which query parameters and body share one level. Types only. */
-import type { Duplex, Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type {
   ContainerCreateBody,
   EndpointSettings,
@@ -206,4 +206,3 @@ export interface DiskUsageQuery extends Abortable {
 
 /** A file's path, its bytes, or a stream of them. */
 export type BytesSource = string | Buffer | Readable;
-export type { Duplex, Readable };

@@ -55,7 +55,9 @@ describe("whatever a client sends", () => {
     const request = fc.record({ route: fc.constantFrom(...finite), ids: segment, values: fc.array(text), body: json });
     await fc.assert(
       fc.asyncProperty(request, async ({ route, ids, values, body }) => {
-        const query = new URLSearchParams(values.map((value, index) => [route.query[index % 5] ?? "unknown", value]));
+        const query = new URLSearchParams(
+          values.map((value, index): [string, string] => [route.query[index % 5] ?? "unknown", value]),
+        );
         const path = route.path.replace(/\{\w+\*?\}/g, ids);
         const type = route.body === "bytes" ? "application/x-tar" : "application/json";
         const answer = await api.ask(
