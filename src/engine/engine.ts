@@ -1,5 +1,6 @@
 /** What the API server sees of the engine. In: Docker-shaped requests (`types.ts`). Out: Docker-shaped answers, async iterables
  *  for streams, `TscomposeError` for refusals. Knows nothing of HTTP and nothing of Compose. Types only. */
+import type { BuildService } from "./build/types.ts";
 import type {
   ContainerCreateBody,
   ContainerCreateResult,
@@ -28,6 +29,8 @@ export interface Engine {
   readonly containers: ContainerService;
   readonly exec: ExecService;
   readonly images: ImageService;
+  /** Undefined for an engine that cannot build. */
+  readonly builds?: BuildService;
   readonly networks: NetworkService;
   readonly volumes: VolumeService;
   readonly events: EventService;
@@ -151,10 +154,7 @@ export interface ContainerService {
   ): Promise<AsyncIterable<object>>;
   changes(ref: string): Promise<readonly { readonly Path: string; readonly Kind: 0 | 1 | 2 }[]>;
   statPath(ref: string, path: string): Promise<ArchiveStat>;
-  getArchive(
-    ref: string,
-    path: string,
-  ): Promise<{ readonly stat: ArchiveStat; readonly tar: AsyncIterable<Buffer> }>;
+  getArchive(ref: string, path: string): Promise<{ readonly stat: ArchiveStat; readonly tar: AsyncIterable<Buffer> }>;
   putArchive(
     ref: string,
     path: string,
@@ -170,7 +170,11 @@ export interface ExecService {
   /** Starts it; undefined when detached. */
   start(
     id: string,
-    options: { readonly detach: boolean; readonly tty: boolean; readonly consoleSize: readonly [number, number] | undefined },
+    options: {
+      readonly detach: boolean;
+      readonly tty: boolean;
+      readonly consoleSize: readonly [number, number] | undefined;
+    },
   ): Promise<StdioSession | undefined>;
   resize(id: string, height: number, width: number): Promise<void>;
   inspect(id: string): Promise<ExecInspect>;
@@ -222,9 +226,7 @@ export interface VolumeService {
   list(filters: Filters): Promise<{ readonly Volumes: readonly VolumeInspect[]; readonly Warnings: readonly string[] }>;
   inspect(name: string): Promise<VolumeInspect>;
   remove(name: string, force: boolean): Promise<void>;
-  prune(
-    filters: Filters,
-  ): Promise<{ readonly VolumesDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+  prune(filters: Filters): Promise<{ readonly VolumesDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
 }
 
 export interface EventService {

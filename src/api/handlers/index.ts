@@ -2,11 +2,12 @@
 import type { Handler } from "../call.ts";
 import type { RouteName } from "../routes.ts";
 import * as streams from "./container-streams.ts";
+import * as build from "./build.ts";
 import * as containers from "./containers.ts";
 import * as exec from "./exec.ts";
 import * as images from "./images.ts";
 import * as networks from "./networks.ts";
-import { buildPrune, refuse } from "./refused.ts";
+import { refuse } from "./refused.ts";
 import * as system from "./system.ts";
 import * as volumes from "./volumes.ts";
 
@@ -67,8 +68,8 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imageTag: images.tag,
   imageRemove: images.remove,
   imageDistribution: refuse("asking a registry for a digest", "pull the image and inspect it"),
-  build: refuse("building an image", "build it elsewhere and load the archive with `tscompose load`"),
-  buildPrune,
+  build: build.build,
+  buildPrune: build.prune,
 
   networkList: networks.list,
   networkCreate: networks.create,

@@ -1,6 +1,5 @@
 /** Routes that clients know and this engine has no service for: refused by name, so nobody waits for an effect. */
 import { TscomposeError } from "../../errors.ts";
-import { ok } from "../call.ts";
 import type { Handler } from "../call.ts";
 
 /** 501 with what to do instead. */
@@ -8,6 +7,3 @@ export function refuse(what: string, hint: string): Handler {
   return () =>
     Promise.reject(new TscomposeError("request/unsupported", `${what} is not supported by this engine`, { hint }));
 }
-
-/** There is no build cache, so there is nothing to prune: `docker system prune` asks and goes on. */
-export const buildPrune: Handler = () => Promise.resolve(ok({ CachesDeleted: null, SpaceReclaimed: 0 }));

@@ -38,6 +38,15 @@ import { nextTitle } from "./step-title.ts";
 import { resolveWorkdir } from "./workdir.ts";
 import type { Source, Step } from "./steps.ts";
 
+export interface PlanLine {
+  /** As written, variables not replaced. */
+  readonly text: string;
+  /** The step that it is; undefined for one that only changes the configuration, and for FROM. */
+  readonly step: number | undefined;
+  /** Of FROM with an image. */
+  readonly imageId: string | undefined;
+}
+
 export interface BuildPlan {
   /** In an order in which each comes after those that it needs; only what the target needs. */
   readonly steps: readonly Step[];
@@ -46,6 +55,8 @@ export interface BuildPlan {
   /** `[1/3] FROM docker.io/library/busybox:latest`, by base image. */
   readonly baseTitles: readonly { readonly title: string; readonly imageId: string }[];
   readonly findings: readonly Finding[];
+  /** The lines that take part, in the order of the file. */
+  readonly lines: readonly PlanLine[];
   /** SOURCE_DATE_EPOCH: no file of the image is newer, and the image was made then. */
   readonly epochSeconds: number | undefined;
 }
@@ -147,6 +158,7 @@ class Planner {
   readonly #resolver: ImageResolver;
   readonly #bases = new Map<StageState, Promise<void>>();
   readonly #titles: { title: string; imageId: string }[] = [];
+  readonly lines: PlanLine[] = [];
 
   constructor(context: PlanContext, graph: StageGraph, resolver: ImageResolver) {
     this.#context = context;
@@ -261,10 +273,19 @@ class Planner {
       state.initialised = true;
       state.platform ??= this.#context.options.platform ?? this.#context.options.buildPlatform;
       this.#startEnvironment(state);
-      for (const command of state.commands)
+      this.#line(state.stage.source, undefined, state.source);
+      for (const command of state.commands) {
+        const before = this.#context.steps.length;
         placed(command.instruction, () => dispatchInstruction(this.#context, state, command));
+        const made = this.#context.steps.length > before;
+        this.#line(command.instruction.source, made ? before : undefined, { kind: "scratch" });
+      }
       state.dispatched = true;
     }
+  }
+
+  #line(text: string, step: number | undefined, source: Source): void {
+    this.lines.push({ text, step, imageId: source.kind === "image" ? source.image.id : undefined });
   }
 
   #startEnvironment(state: StageState): void {
@@ -302,7 +323,7 @@ function finishImage(image: ImageDraft, options: PlanOptions): ImageDraft {
 function neededSteps(
   steps: readonly Step[],
   result: Source,
-): { readonly steps: readonly Step[]; readonly result: Source } {
+): { readonly steps: readonly Step[]; readonly result: Source; readonly numbers: ReadonlyMap<number, number> } {
   const needed = new Set<number>();
   const sourcesOf = (step: Step): readonly Source[] => {
     if (step.kind === "run") return [step.parent, ...step.mounts.map(({ source }) => source)];
@@ -332,7 +353,7 @@ function neededSteps(
     );
     return { ...step, ...common, actions };
   });
-  return { steps: renumbered, result: moved(result) };
+  return { steps: renumbered, result: moved(result), numbers };
 }
 
 /** The stages of a Dockerfile for `--check`-like listings. */
@@ -358,8 +379,14 @@ export async function planBuild(text: string, options: PlanOptions, resolver: Im
   const planner = new Planner(context, graph, resolver);
   planner.dispatch(await planner.resolve(target));
   lint.finish();
+  const { steps, result, numbers } = neededSteps(context.steps, target.source);
   return {
-    ...neededSteps(context.steps, target.source),
+    steps,
+    result,
+    lines: planner.lines.map((line) => ({
+      ...line,
+      step: line.step === undefined ? undefined : numbers.get(line.step),
+    })),
     image: finishImage(target.image, options),
     baseTitles: planner.titles,
     findings: lint.findings,

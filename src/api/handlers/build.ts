@@ -1,0 +1,120 @@
+/** `POST /build`: Docker's classic request (a tar and a query), answered by our builder. Source: engine-api reference, 5.1. */
+import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts";
+import type { BuildRequest } from "../../engine/build/types.ts";
+import { ok } from "../call.ts";
+import type { Call, Handler } from "../call.ts";
+import { readBoolean, readFilters, readInteger, readText } from "../query.ts";
+import { credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
+import type { ProgressMessage } from "../wire.ts";
+
+function unsupported(what: string, hint: string): TscomposeError {
+  return new TscomposeError("request/unsupported", `${what} is not supported by this engine`, { hint });
+}
+
+function positive(call: Call, key: string): number | undefined {
+  const value = readInteger(call.query, key);
+  return value === undefined || value === 0 ? undefined : value;
+}
+
+function limitsOf(call: Call): BuildRequest["limits"] {
+  const numbers = {
+    shmSize: positive(call, "shmsize"),
+    memory: positive(call, "memory"),
+    memorySwap: positive(call, "memswap"),
+    cpuShares: positive(call, "cpushares"),
+    cpuPeriod: positive(call, "cpuperiod"),
+    cpuQuota: positive(call, "cpuquota"),
+    cpusetCpus: readText(call.query, "cpusetcpus"),
+    cpusetMems: readText(call.query, "cpusetmems"),
+    cgroupParent: readText(call.query, "cgroupparent"),
+    ulimits: ulimitList(jsonParameter(call.query, "ulimits")),
+  };
+  return Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
+}
+
+/** `extrahosts` may be given several times, or once with commas. */
+function extraHosts(call: Call): readonly string[] {
+  return call.query
+    .getAll("extrahosts")
+    .flatMap((value) => value.split(","))
+    .filter((value) => value !== "");
+}
+
+function requestOf(call: Call): BuildRequest {
+  const { query } = call;
+  const version = readText(query, "version") ?? "1";
+  if (version !== "1" && version !== "2")
+    throw new TscomposeError("request/invalid", `invalid version ${version}`, { hint: "use 1 or 2" });
+  if (readText(query, "remote") !== undefined)
+    throw unsupported("a remote build context", "fetch it and send it as a tar");
+  if (readBoolean(query, "squash")) throw unsupported("squash", "leave it out");
+  const outputs = readText(query, "outputs");
+  if (outputs !== undefined && outputs !== "null" && outputs !== "[]")
+    throw unsupported("another output than the image store", "build, then save or export the image");
+  const own = ownOptions(call.headers);
+  return {
+    dockerfile: readText(query, "dockerfile"),
+    dockerfileText: undefined,
+    tags: query.getAll("t").filter((tag) => tag !== ""),
+    target: readText(query, "target"),
+    buildArgs: stringMap(jsonParameter(query, "buildargs"), "buildargs"),
+    labels: stringMap(jsonParameter(query, "labels"), "labels"),
+    platform: readText(query, "platform"),
+    noCache: readBoolean(query, "nocache"),
+    pull: readBoolean(query, "pull"),
+    quiet: readBoolean(query, "q"),
+    network: readText(query, "networkmode"),
+    extraHosts: extraHosts(call),
+    limits: limitsOf(call),
+    secrets: own.secrets,
+    credentials: credentialsByHost(call.headers),
+    allow: own.allow,
+    signal: call.signal,
+  };
+}
+
+/** A failure after the headers is the last line; the CLI ends with its code. */
+async function* lines(messages: AsyncIterable<ProgressMessage>): AsyncGenerator<Buffer, void, void> {
+  const line = (message: ProgressMessage): Buffer => Buffer.from(`${JSON.stringify(message)}\r\n`);
+  try {
+    for await (const message of messages) yield line(message);
+  } catch (error) {
+    const code = isTscomposeError(error) ? error.details["exitCode"] : undefined;
+    const message = failureText(error);
+    yield line({ errorDetail: { message, ...(typeof code === "number" ? { code } : {}) }, error: message });
+  }
+}
+
+function failureText(error: unknown): string {
+  const message = errorMessage(error);
+  if (!isTscomposeError(error)) return message;
+  const { line } = error.details;
+  const place = typeof line === "number" && line > 0 && !/ on line \d/.test(message) ? ` (line ${line})` : "";
+  const hint = error.hint === undefined ? "" : `\n${error.hint}`;
+  return typeof error.details["exitCode"] === "number" ? message : `${message}${place}${hint}`;
+}
+
+export const build: Handler = async (call, engine) => {
+  if (engine.builds === undefined) throw unsupported("building an image", "build it elsewhere and load the archive");
+  const messages = await engine.builds.build(requestOf(call), call.bytes());
+  return { kind: "stream", contentType: "application/json", chunks: lines(messages) };
+};
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `unused-for=24h` of the filters, as a time; undefined: everything. */
+function unusedSince(call: Call): number | undefined {
+  const filters = readFilters(call.query, undefined);
+  const [value] = filters.get("until") ?? filters.get("unused-for") ?? [];
+  if (value === undefined) return undefined;
+  const parts = [...value.matchAll(/([0-9.]+)(ms|s|m|h)/g)];
+  if (parts.map(([whole]) => whole).join("") !== value)
+    throw new TscomposeError("request/invalid", `invalid filter: ${value} is not a duration`, { hint: "write 24h" });
+  const ms = parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitsMs[unit ?? ""] ?? 0), 0);
+  return Date.now() - ms;
+}
+
+export const prune: Handler = async (call, engine) => {
+  if (engine.builds === undefined) return ok({ CachesDeleted: null, SpaceReclaimed: 0 });
+  return ok(await engine.builds.prune(unusedSince(call)));
+};

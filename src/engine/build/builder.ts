@@ -1,0 +1,254 @@
+/** The builder: contexts in, images out. One for an engine; any number of builds at a time. Below the data root: `build/cache`
+ *  (results of steps), `build/mounts` (cache mounts), `build/work` (of builds that run). */
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { errorMessage, TscomposeError } from "../../errors.ts";
+import type { ContainerContext } from "../containers/context.ts";
+import type { ImageService } from "../engine.ts";
+import { familiarName, parseReference, withDefaultTag } from "../images/reference.ts";
+import { hostPlatform, parsePlatform } from "../images/platform.ts";
+import type { Platform } from "../images/platform.ts";
+import type { ImageStore } from "../images/types.ts";
+import { PushQueue } from "../streams/push-queue.ts";
+import type { HostConfig, OciHistory, OciImageConfig, ProgressMessage } from "../types.ts";
+import { dropIgnored, receiveContext } from "./files/receive-context.ts";
+import type { ContextFiles } from "./files/receive-context.ts";
+import type { ImageDraft } from "./plan/image-draft.ts";
+import { planBuild } from "./plan/plan-build.ts";
+import type { BuildPlan } from "./plan/plan-build.ts";
+import { proxyEnvironment } from "./plan/platform-args.ts";
+import { createImageResolver } from "./solve/base-images.ts";
+import type { BuildScope, Result } from "./solve/build-context.ts";
+import { CacheMounts } from "./solve/cache-mounts.ts";
+import { ClassicProgress } from "./solve/classic-progress.ts";
+import { dockerfileOf } from "./solve/dockerfile-of.ts";
+import type { DockerfileSource } from "./solve/dockerfile-of.ts";
+import type { BuildEvent } from "./solve/events.ts";
+import { removeLeftovers } from "./solve/run-container.ts";
+import type { BuildRoots } from "./solve/run-container.ts";
+import { Solver } from "./solve/solver.ts";
+import type { RunningSteps } from "./solve/solver.ts";
+import { StepCache } from "./solve/step-cache.ts";
+import { Workspace } from "./solve/workspace.ts";
+import type { BuildRequest, BuildService } from "./types.ts";
+
+export interface BuilderOptions {
+  readonly engine: ContainerContext;
+  readonly images: ImageStore & Pick<ImageService, "pull">;
+  /** See `RootFilesystems`. */
+  readonly initLayer: string;
+}
+
+interface Parts extends BuilderOptions {
+  readonly roots: BuildRoots;
+  readonly cache: StepCache;
+  readonly cacheMounts: CacheMounts;
+  readonly running: RunningSteps;
+}
+
+/** Removes what a killed engine left, then serves. */
+export async function createBuilder(options: BuilderOptions): Promise<BuildService> {
+  const { engine } = options;
+  const roots = { dataRoot: join(engine.roots.dataRoot, "build"), runRoot: join(engine.roots.runRoot, "build") };
+  mkdirSync(roots.dataRoot, { recursive: true, mode: 0o700 });
+  await removeLeftovers(engine, roots);
+  const parts: Parts = {
+    ...options,
+    roots,
+    cache: new StepCache(join(roots.dataRoot, "cache"), options.images),
+    cacheMounts: new CacheMounts(join(roots.dataRoot, "mounts")),
+    running: new Map(),
+  };
+  return {
+    build: (request, context) => startBuild(parts, request, context),
+    prune: async (untilMs) => {
+      const { deleted, spaceReclaimed } = parts.cache.prune(untilMs);
+      const mounts = untilMs === undefined ? await parts.cacheMounts.prune() : 0;
+      return { CachesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: spaceReclaimed + mounts };
+    },
+  };
+}
+
+/** Characters of output that may wait for a client that reads slowly. */
+const maxWaiting = 64 * 1024 * 1024;
+
+interface Started {
+  readonly workspace: Workspace;
+  readonly context: ContextFiles;
+  readonly source: DockerfileSource;
+  readonly platform: Platform | undefined;
+}
+
+async function startBuild(
+  parts: Parts,
+  request: BuildRequest,
+  archive: AsyncIterable<Buffer>,
+): Promise<AsyncIterable<ProgressMessage>> {
+  const tags = request.tags.map((tag) => familiarName(withDefaultTag(parseReference(tag))));
+  const platform =
+    request.platform === undefined ? undefined : parsePlatform(request.platform, hostPlatform(parts.engine.host.arch));
+  const workspace = new Workspace(join(parts.roots.dataRoot, "work", randomBytes(8).toString("hex")), parts.images);
+  try {
+    const context = await receiveContext(archive, workspace.newDirectory("context"));
+    const source = dockerfileOf(context, { name: request.dockerfile, text: request.dockerfileText });
+    dropIgnored(context, source.ignorePatterns);
+    return progressOf(parts, request, { workspace, context, source, platform }, tags);
+  } catch (error) {
+    await closeWorkspace(parts, workspace);
+    throw error;
+  }
+}
+
+async function closeWorkspace(parts: Parts, workspace: Workspace): Promise<void> {
+  for (const problem of await workspace.close())
+    parts.engine.log("warn", `the files of a build could not be removed: ${errorMessage(problem)}`);
+}
+
+/** Runs the build while its lines are read. A reader that leaves ends it. */
+async function* progressOf(
+  parts: Parts,
+  request: BuildRequest,
+  started: Started,
+  tags: readonly string[],
+): AsyncGenerator<ProgressMessage> {
+  const queue = new PushQueue<ProgressMessage>({
+    limit: maxWaiting,
+    weigh: (message) => (message.stream?.length ?? 0) + 100,
+    subject: "build output",
+    onClose: () => undefined,
+  });
+  const gone = new AbortController();
+  const signal = AbortSignal.any([request.signal, gone.signal]);
+  const progress = new ClassicProgress();
+  const emit = (event: BuildEvent): void => {
+    if (request.quiet) return;
+    for (const message of progress.messages(event)) queue.push(message);
+  };
+  const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit }).then(
+    (imageId) => {
+      if (request.quiet) queue.push({ stream: `${imageId}\n` });
+      queue.end();
+    },
+    (error: unknown) => queue.fail(error instanceof Error ? error : new Error(String(error))),
+  );
+  try {
+    yield* queue;
+  } finally {
+    gone.abort(new TscomposeError("aborted", "the client has gone"));
+    await work;
+    await closeWorkspace(parts, started.workspace);
+  }
+}
+
+interface Running extends Started {
+  readonly tags: readonly string[];
+  readonly emit: (event: BuildEvent) => void;
+}
+
+async function runBuild(parts: Parts, request: BuildRequest, running: Running): Promise<string> {
+  const { source, emit } = running;
+  const buildPlatform = hostPlatform(parts.engine.host.arch);
+  const plan = await planBuild(
+    source.text,
+    {
+      target: request.target,
+      buildArgs: request.buildArgs,
+      labels: request.labels,
+      platform: running.platform,
+      buildPlatform,
+      namedContexts: {},
+      ignorePatterns: source.ignorePatterns,
+      noCache: request.noCache ? "all" : "none",
+      network: networkOf(request.network),
+      cacheNamespace: "",
+    },
+    createImageResolver({
+      images: parts.images,
+      credentials: request.credentials,
+      alwaysPull: request.pull,
+      strictPlatform: running.platform !== undefined,
+      onMessage: (message) => emit({ kind: "pull", message }),
+      signal: request.signal,
+    }),
+  );
+  emit({ kind: "planned", lines: plan.lines, findings: plan.findings });
+  const solver = new Solver({
+    scope: scopeOf(parts, request, { running, plan }),
+    steps: plan.steps,
+    cache: parts.cache,
+    running: parts.running,
+    platform: running.platform ?? buildPlatform,
+    emit,
+  });
+  const result = await solver.solve(plan.result);
+  request.signal.throwIfAborted();
+  const imageId = await parts.images.commitImage(imageConfig(plan, result), running.tags);
+  // The image keeps the layers from now on; the cache wants them beyond it.
+  if (result.chainId !== undefined && plan.result.kind === "step") parts.images.keepChain(result.chainId);
+  emit({ kind: "done", imageId, tags: running.tags });
+  return imageId;
+}
+
+function networkOf(given: string | undefined): "default" | "none" | "host" {
+  if (given === undefined || given === "" || given === "default" || given === "bridge") return "default";
+  if (given === "none" || given === "host") return given;
+  throw new TscomposeError("request/unsupported", `network mode ${given} is not supported by builds`, {
+    hint: "use default, none or host",
+  });
+}
+
+function limitsOf(request: BuildRequest): HostConfig {
+  const { limits, extraHosts } = request;
+  return {
+    ...(extraHosts.length === 0 ? {} : { ExtraHosts: extraHosts }),
+    ...(limits.shmSize === undefined ? {} : { ShmSize: limits.shmSize }),
+    ...(limits.memory === undefined ? {} : { Memory: limits.memory }),
+    ...(limits.memorySwap === undefined ? {} : { MemorySwap: limits.memorySwap }),
+    ...(limits.cpuShares === undefined ? {} : { CpuShares: limits.cpuShares }),
+    ...(limits.cpuPeriod === undefined ? {} : { CpuPeriod: limits.cpuPeriod }),
+    ...(limits.cpuQuota === undefined ? {} : { CpuQuota: limits.cpuQuota }),
+    ...(limits.cpusetCpus === undefined ? {} : { CpusetCpus: limits.cpusetCpus }),
+    ...(limits.cpusetMems === undefined ? {} : { CpusetMems: limits.cpusetMems }),
+    ...(limits.ulimits === undefined ? {} : { Ulimits: limits.ulimits }),
+    ...(limits.cgroupParent === undefined ? {} : { CgroupParent: limits.cgroupParent }),
+  };
+}
+
+function scopeOf(
+  parts: Parts,
+  request: BuildRequest,
+  build: { readonly running: Running; readonly plan: BuildPlan },
+): BuildScope {
+  return {
+    engine: parts.engine,
+    roots: parts.roots,
+    initLayer: parts.initLayer,
+    workspace: build.running.workspace,
+    cacheMounts: parts.cacheMounts,
+    contexts: new Map([["context", build.running.context]]),
+    secrets: request.secrets,
+    limits: limitsOf(request),
+    proxies: proxyEnvironment(request.buildArgs),
+    epochSeconds: build.plan.epochSeconds,
+    allow: { ...request.allow, networkHost: request.allow.networkHost || request.network === "host" },
+    signal: request.signal,
+  };
+}
+
+function imageConfig(plan: BuildPlan, result: Result): OciImageConfig {
+  const ms = plan.epochSeconds === undefined ? Date.now() : plan.epochSeconds * 1000;
+  const created = new Date(ms).toISOString();
+  const { image } = plan;
+  return {
+    created,
+    ...image,
+    history: datedHistory(image, created),
+    rootfs: { type: "layers", diff_ids: result.diffIds },
+  };
+}
+
+/** Entries of the base have their time; those of this build get its. */
+function datedHistory(image: ImageDraft, created: string): readonly OciHistory[] {
+  return image.history.map((entry) => (entry.created === undefined ? { created, ...entry } : entry));
+}

@@ -1,0 +1,34 @@
+/** What the steps of one build work with. Types only. */
+import type { ContainerContext } from "../../containers/context.ts";
+import type { HostConfig } from "../../types.ts";
+import type { ContextFiles } from "../files/receive-context.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
+import type { BuildRoots } from "./run-container.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface BuildScope {
+  readonly engine: ContainerContext;
+  readonly roots: BuildRoots;
+  /** Files that every container has; the lowest of what is put over an image. */
+  readonly initLayer: string;
+  readonly workspace: Workspace;
+  readonly cacheMounts: CacheMounts;
+  /** By name: "context" is the main one. */
+  readonly contexts: ReadonlyMap<string, ContextFiles>;
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Of RUN: memory, shm size, ulimits, extra hosts, ... */
+  readonly limits: HostConfig;
+  /** `NAME=value` that RUN gets and no key or image holds. */
+  readonly proxies: readonly string[];
+  readonly epochSeconds: number | undefined;
+  /** Entitlements that were asked for. */
+  readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };
+  readonly signal: AbortSignal;
+}
+
+/** A file tree in the store; undefined chain: nothing. */
+export interface Result {
+  readonly chainId: string | undefined;
+  /** Lowest first. */
+  readonly diffIds: readonly string[];
+}

@@ -1,0 +1,147 @@
+/** COPY, ADD and WORKDIR: files put into a new layer. */
+import { TscomposeError } from "../../../errors.ts";
+import { copyEntry } from "../files/copy-tree.ts";
+import { digestSources } from "../files/digest-tree.ts";
+import { makeDirectories } from "../files/make-directories.ts";
+import type { FileTime } from "../files/make-directories.ts";
+import { matchingSources } from "../files/select-sources.ts";
+import { shown, toBytes, Tree } from "../files/tree.ts";
+import { isArchive, unpackArchive } from "../files/unpack-archive.ts";
+import { ownerOf } from "../files/user-of.ts";
+import type { CopyAction, CopyStep, MkdirStep, Source } from "../plan/steps.ts";
+import type { BuildScope } from "./build-context.ts";
+import { fetchUrl } from "./fetch-url.ts";
+import { writeInline } from "./inline-file.ts";
+
+/** The files of a source to read, and what is known of their contents. */
+export interface ReadableSource {
+  readonly tree: Tree;
+  readonly known: ReadonlyMap<string, string>;
+}
+
+export type OpenSource = (source: Source) => ReadableSource;
+
+export const nothingKnown: ReadonlyMap<string, string> = new Map();
+
+/** Entries of the source that the action names.
+ *  @throws build/failed for one that is not there */
+function namedEntries(tree: Tree, origin: Extract<CopyAction["origin"], { kind: "files" }>): readonly string[] {
+  const sources = matchingSources(tree, origin.path);
+  for (const path of [...sources, ...origin.required.map(toBytes)]) {
+    if (tree.stat(tree.resolve(path)) === undefined)
+      throw new TscomposeError("build/failed", `"/${shown(path)}": not found`, {
+        hint: "check the path, and that .dockerignore does not leave it out",
+      });
+  }
+  return sources;
+}
+
+/** What the files that an action reads are, for the content key. */
+export async function digestAction(action: CopyAction, open: OpenSource): Promise<string> {
+  const { origin } = action;
+  if (origin.kind !== "files") return "";
+  const { tree, known } = open(origin.source);
+  const sources = namedEntries(tree, origin);
+  return digestSources(tree, sources, { include: origin.include, exclude: action.exclude, known });
+}
+
+interface Target {
+  readonly tree: Tree;
+  /** Where the parent's passwd is. */
+  readonly root: string;
+  readonly time: FileTime | undefined;
+}
+
+async function applyAction(
+  scope: BuildScope,
+  action: CopyAction,
+  at: { readonly target: Target; readonly open: OpenSource },
+): Promise<void> {
+  const { target, open } = at;
+  const owner = ownerOf(action.chown, target.root);
+  const { origin, destination, mode, exclude } = action;
+  const options = { owner, mode, exclude, include: [], time: target.time };
+  switch (origin.kind) {
+    case "files": {
+      const { tree } = open(origin.source);
+      for (const source of namedEntries(tree, origin)) {
+        const real = tree.resolve(source);
+        if (action.unpack && tree.stat(real)?.isFile() === true && (await isArchive(tree.path(real)))) {
+          await unpackArchive(tree.path(real), target.tree, { destination, owner, time: target.time });
+          continue;
+        }
+        await copyEntry(
+          { source: tree, target: target.tree },
+          { source, destination },
+          { ...options, include: origin.include },
+        );
+      }
+      return;
+    }
+    case "inline": {
+      const directory = writeInline(scope.workspace, origin);
+      await copyFrom(directory, origin.name);
+      return;
+    }
+    case "url": {
+      const directory = await fetchUrl(scope, origin);
+      if (!action.unpack) {
+        await copyFrom(directory, origin.name);
+        return;
+      }
+      const tree = new Tree(directory);
+      try {
+        await unpackArchive(tree.path(toBytes(origin.name)), target.tree, { destination, owner, time: target.time });
+      } finally {
+        tree.close();
+      }
+      return;
+    }
+    case "git":
+      throw new TscomposeError("request/unsupported", `ADD of a git repository is not supported: ${origin.url}`, {
+        hint: "fetch it in a RUN step, or put a checkout into the build context",
+      });
+  }
+
+  async function copyFrom(directory: string, name: string): Promise<void> {
+    const tree = new Tree(directory);
+    try {
+      await copyEntry({ source: tree, target: target.tree }, { source: toBytes(name), destination }, options);
+    } finally {
+      tree.close();
+    }
+  }
+}
+
+export function epochTime(epochSeconds: number | undefined): FileTime | undefined {
+  return epochSeconds === undefined ? undefined : { sec: BigInt(epochSeconds), nsec: 0 };
+}
+
+/** Writes below `root` (`link`: a directory with nothing else in it). */
+export async function runCopy(
+  scope: BuildScope,
+  step: CopyStep,
+  at: { readonly root: string; readonly parentRoot: string; readonly open: OpenSource },
+): Promise<void> {
+  const tree = new Tree(at.root);
+  try {
+    const target = { tree, root: at.parentRoot, time: undefined };
+    for (const action of step.actions) {
+      scope.signal.throwIfAborted();
+      await applyAction(scope, action, { target, open: at.open });
+    }
+  } finally {
+    tree.close();
+  }
+}
+
+export function runMkdir(scope: BuildScope, step: MkdirStep, root: string): void {
+  const tree = new Tree(root);
+  try {
+    const owner = ownerOf(step.user, root);
+    const options = { mode: 0o755, owner, time: epochTime(scope.epochSeconds) };
+    makeDirectories(tree, tree.resolve(toBytes(step.path)), options);
+  } finally {
+    tree.close();
+  }
+}

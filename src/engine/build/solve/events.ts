@@ -1,0 +1,19 @@
+/** What a build tells while it runs. Types only. */
+import type { Finding } from "../checks/linter.ts";
+import type { PlanLine } from "../plan/plan-build.ts";
+
+export type BuildEvent =
+  | { readonly kind: "planned"; readonly lines: readonly PlanLine[]; readonly findings: readonly Finding[] }
+  /** The step runs, it was not in the cache. */
+  | { readonly kind: "started"; readonly step: number }
+  | { readonly kind: "output"; readonly step: number; readonly data: Buffer }
+  | {
+      readonly kind: "finished";
+      readonly step: number;
+      readonly cached: boolean;
+      readonly chainId: string;
+      readonly ms: number;
+    }
+  /** About a base image that is being pulled, in the words of the pull. */
+  | { readonly kind: "pull"; readonly message: object }
+  | { readonly kind: "done"; readonly imageId: string; readonly tags: readonly string[] };

@@ -1,0 +1,220 @@
+/** The container of one RUN step: the default confinement of containers, the output piped to the build, no monitor. */
+import { closeSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { TscomposeError, errorMessage } from "../../../errors.ts";
+import { spawnPiped } from "../../../host/child.ts";
+import { runCommand } from "../../../host/command.ts";
+import { createNetns } from "../../../host/netns.ts";
+import { UndoStack } from "../../../host/undo-stack.ts";
+import { Container } from "../../containers/container.ts";
+import type { ContainerContext } from "../../containers/context.ts";
+import { never } from "../../containers/create/create.ts";
+import { normaliseHostConfig } from "../../containers/create/host-config.ts";
+import { defaultNetworkSysctls } from "../../containers/network-plan.ts";
+import { containerPaths } from "../../containers/paths.ts";
+import type { ContainerPaths } from "../../containers/paths.ts";
+import type { ContainerRecord, ResolvedMount } from "../../containers/record.ts";
+import { runtimeSpecOf } from "../../containers/spec-of.ts";
+import { writeRuntimeSpec } from "../../containers/write-spec.ts";
+import { runtimeCommand } from "../../runtime/oci-runtime.ts";
+import type { OciRuntime } from "../../runtime/oci-runtime.ts";
+import type { HostConfig } from "../../types.ts";
+import type { NetworkMode } from "../dockerfile/instruction.ts";
+
+export interface RunRequest {
+  /** Unique to the step; hex. */
+  readonly id: string;
+  readonly rootfs: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly network: NetworkMode;
+  readonly privileged: boolean;
+  readonly limits: HostConfig;
+  readonly mounts: readonly ResolvedMount[];
+  readonly onOutput: (data: Buffer) => void;
+  readonly signal: AbortSignal;
+}
+
+const sandboxName = "buildkitsandbox";
+
+/** Where containers of builds have their files: apart from those of users, so that neither is taken for the other. */
+export interface BuildRoots {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+}
+
+export function buildRuntime(ctx: ContainerContext, roots: BuildRoots): OciRuntime {
+  return { ...ctx.runtime, stateDir: join(roots.runRoot, "oci") };
+}
+
+function recordOf(ctx: ContainerContext, request: RunRequest): ContainerRecord {
+  const [path = "", ...args] = request.args;
+  const network = request.network === "default" ? "bridge" : request.network;
+  return {
+    version: 1,
+    id: request.id,
+    name: `build-${request.id.slice(0, 12)}`,
+    created: never,
+    imageId: "",
+    imageRef: "",
+    config: { Hostname: sandboxName, User: request.user, WorkingDir: request.cwd, Env: request.env, Cmd: request.args },
+    hostConfig: normaliseHostConfig(
+      { ...request.limits, NetworkMode: network, Privileged: request.privileged },
+      { host: ctx.host, runtimes: ctx.runtime.names },
+    ),
+    path,
+    args,
+    endpoints: {},
+    mounts: request.mounts,
+    state: {
+      status: "created",
+      process: undefined,
+      monitor: undefined,
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedAt: never,
+      finishedAt: never,
+      restartCount: 0,
+      stoppedByUser: false,
+      health: undefined,
+      sandbox: undefined,
+      lastEndpoints: [],
+    },
+  };
+}
+
+interface Network {
+  readonly namespace: string;
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+async function connect(ctx: ContainerContext, record: ContainerRecord, undo: UndoStack): Promise<Network> {
+  const mode = record.hostConfig.NetworkMode;
+  const plain = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${sandboxName}\n`;
+  if (mode === "none") return { namespace: "new", hosts: plain, resolvConf: "" };
+  if (mode === "host") {
+    const { readFile } = await import("node:fs/promises");
+    return { namespace: "host", hosts: plain, resolvConf: await readFile("/etc/resolv.conf", "utf8").catch(() => "") };
+  }
+  const netnsFd = createNetns();
+  undo.defer("network namespace", () => closeSync(netnsFd));
+  const state = await ctx.networking.setupSandbox({
+    containerId: record.id,
+    containerName: record.name,
+    hostname: sandboxName,
+    netnsFd,
+    endpoints: [
+      {
+        networkId: ctx.networking.inspect("bridge").Id,
+        aliases: [],
+        ipv4: undefined,
+        ipv6: undefined,
+        linkLocalIps: [],
+        macAddress: undefined,
+        gatewayPriority: 0,
+        driverOptions: {},
+      },
+    ],
+    previous: [],
+    ports: [],
+    dns: { servers: [], search: [], options: [] },
+    extraHosts: record.hostConfig.ExtraHosts ?? [],
+    sysctls: defaultNetworkSysctls,
+  });
+  undo.defer("network", () => ctx.networking.teardownSandbox(record.id));
+  return { namespace: `/proc/${process.pid}/fd/${netnsFd}`, hosts: state.hostsFile, resolvConf: state.resolvConf };
+}
+
+function writeFiles(paths: ContainerPaths, network: Network): void {
+  mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
+  mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });
+  writeFileSync(paths.hostsFile, network.hosts, { mode: 0o644 });
+  writeFileSync(paths.resolvConf, network.resolvConf, { mode: 0o644 });
+  writeFileSync(paths.hostnameFile, `${sandboxName}\n`, { mode: 0o644 });
+}
+
+/** Runs the process to its end. @returns its exit code
+ *  @throws build/failed where it cannot be started; aborted */
+export async function runContainer(ctx: ContainerContext, roots: BuildRoots, request: RunRequest): Promise<number> {
+  const undo = new UndoStack();
+  try {
+    const record = recordOf(ctx, request);
+    const paths = containerPaths(roots, request.id);
+    undo.defer("files", () => {
+      rmSync(paths.bundle, { recursive: true, force: true });
+      rmSync(paths.dir, { recursive: true, force: true });
+    });
+    const network = await connect(ctx, record, undo);
+    writeFiles(paths, network);
+    const container = new Container(record, paths, () => undefined);
+    const sysctls = network.namespace === "host" ? {} : defaultNetworkSysctls;
+    const spec = runtimeSpecOf(ctx, container, {
+      rootfs: request.rootfs,
+      mounts: request.mounts,
+      network: {
+        namespace: network.namespace,
+        netnsFd: undefined,
+        sysctls: network.namespace === "new" ? sysctls : {},
+        shared: undefined,
+      },
+      ipc: { namespace: "new", sharedMemory: undefined },
+    });
+    writeRuntimeSpec(paths, spec);
+    return await runProcess(buildRuntime(ctx, roots), { request, paths });
+  } finally {
+    for (const problem of await undo.run()) ctx.log("warn", `build step ${request.id}: ${errorMessage(problem)}`);
+  }
+}
+
+async function runProcess(
+  runtime: OciRuntime,
+  { request, paths }: { readonly request: RunRequest; readonly paths: ContainerPaths },
+): Promise<number> {
+  request.signal.throwIfAborted();
+  mkdirSync(runtime.stateDir, { recursive: true, mode: 0o700 });
+  const command = runtimeCommand(runtime);
+  const child = spawnPiped([...command, "run", "--bundle", paths.bundle, request.id], {
+    stdin: false,
+    stdout: true,
+    stderr: true,
+  });
+  const stop = (): void => void killContainer(runtime, request.id).finally(() => child.kill("SIGKILL"));
+  request.signal.addEventListener("abort", stop, { once: true });
+  const ended = [child.stdout, child.stderr].map(
+    (stream) =>
+      new Promise<void>((resolve) => {
+        stream?.on("data", request.onOutput);
+        for (const event of ["end", "error", "close"]) stream?.once(event, () => resolve());
+      }),
+  );
+  try {
+    const code = await child.exited;
+    // A process that the program left behind may hold the pipes: it is gone with its namespace in a moment.
+    await Promise.race([Promise.all(ended), new Promise((resolve) => setTimeout(resolve, 1000))]);
+    if (request.signal.aborted) throw new TscomposeError("aborted", "the build was cancelled");
+    return code;
+  } finally {
+    request.signal.removeEventListener("abort", stop);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    rmSync(join(runtime.stateDir, request.id), { recursive: true, force: true });
+  }
+}
+
+async function killContainer(runtime: OciRuntime, id: string): Promise<void> {
+  await runCommand([...runtimeCommand(runtime), "delete", "--force", id]).catch(() => undefined);
+}
+
+/** Ends what an engine that was killed left running, and removes its files. */
+export async function removeLeftovers(ctx: ContainerContext, roots: BuildRoots): Promise<void> {
+  const { readdir, rm } = await import("node:fs/promises");
+  const runtime = buildRuntime(ctx, roots);
+  const ids = await readdir(runtime.stateDir).catch(() => []);
+  await Promise.all(ids.map((id) => killContainer(runtime, id)));
+  await rm(roots.runRoot, { recursive: true, force: true });
+  for (const name of ["containers", "work"]) await rm(join(roots.dataRoot, name), { recursive: true, force: true });
+}

@@ -1,0 +1,263 @@
+/** Runs the steps of a plan: each as soon as what it needs is there, each once, none that the cache has. */
+import { cpus } from "node:os";
+import { TscomposeError, isTscomposeError } from "../../../errors.ts";
+import { formatPlatform } from "../../images/platform.ts";
+import type { Platform } from "../../images/platform.ts";
+import { clampTimes } from "../files/clamp-times.ts";
+import type { Source, Step, StepMount } from "../plan/steps.ts";
+import type { BuildScope, Result } from "./build-context.ts";
+import { contentKey } from "./content-key.ts";
+import type { SourceUse } from "./content-key.ts";
+import { digestAction, nothingKnown, runCopy, runMkdir } from "./copy-step.ts";
+import type { ReadableSource } from "./copy-step.ts";
+import { digestSources } from "../files/digest-tree.ts";
+import { toBytes } from "../files/tree.ts";
+import type { BuildEvent } from "./events.ts";
+import { runRun } from "./run-step.ts";
+import type { CachedResult, StepCache } from "./step-cache.ts";
+
+/** Steps that run now, of all builds of this engine, by content key: the same one wanted twice at once runs once. */
+export type RunningSteps = Map<string, Promise<CachedResult>>;
+
+export interface SolveOptions {
+  readonly scope: BuildScope;
+  readonly steps: readonly Step[];
+  readonly cache: StepCache;
+  readonly running: RunningSteps;
+  readonly platform: Platform;
+  readonly emit: (event: BuildEvent) => void;
+}
+
+const scratch: Result = { chainId: undefined, diffIds: [] };
+
+/** As many steps at once as could make use of the machine. */
+const maxParallel = Math.max(cpus().length * 2, 4);
+
+export class Solver {
+  readonly #options: SolveOptions;
+  readonly #results = new Map<number, Promise<Result>>();
+  #active = 0;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(options: SolveOptions) {
+    this.#options = options;
+  }
+
+  /** The files of a source, made if they have to be. */
+  async solve(source: Source): Promise<Result> {
+    switch (source.kind) {
+      case "scratch":
+        return scratch;
+      case "image": {
+        const image = this.#options.scope.engine.images.resolve(source.image.id);
+        return { chainId: image.chainId, diffIds: image.config.rootfs.diff_ids };
+      }
+      case "context":
+        return this.#contextAsLayer(source.name);
+      case "step":
+        return this.#step(source.step);
+    }
+  }
+
+  #step(id: number): Promise<Result> {
+    const known = this.#results.get(id);
+    if (known !== undefined) return known;
+    const step = this.#options.steps[id];
+    if (step === undefined) throw new Error(`no step ${id}`);
+    const result = this.#run(step);
+    result.catch(() => undefined); // whoever waits for it hears of it
+    this.#results.set(id, result);
+    return result;
+  }
+
+  /** Sources of a step, and their files; all at the same time. */
+  async #inputs(step: Step): Promise<ReadonlyMap<Source, Result>> {
+    const sources = new Set<Source>([step.parent]);
+    if (step.kind === "run") for (const mount of step.mounts) sources.add(mount.source);
+    if (step.kind === "copy")
+      for (const { origin } of step.actions) if (origin.kind === "files") sources.add(origin.source);
+    const results = await Promise.all(
+      [...sources].map(async (source): Promise<readonly [Source, Result]> => {
+        const isRead = source !== step.parent && source.kind === "context";
+        return [source, isRead ? scratch : await this.solve(source)];
+      }),
+    );
+    return new Map(results);
+  }
+
+  async #run(step: Step): Promise<Result> {
+    const { scope, cache, emit } = this.#options;
+    const inputs = await this.#inputs(step);
+    scope.signal.throwIfAborted();
+    const parent = inputs.get(step.parent) ?? scratch;
+    const key = await this.#key(step, inputs);
+    const startedMs = performance.now();
+    const cached = step.ignoreCache ? undefined : cache.find(key);
+    const finish = (result: CachedResult, fromCache: boolean): Result => {
+      const ms = performance.now() - startedMs;
+      emit({ kind: "finished", step: step.id, cached: fromCache, chainId: result.chainId, ms });
+      return { chainId: result.chainId, diffIds: [...parent.diffIds, result.diffId] };
+    };
+    if (cached !== undefined) return finish(cached, true);
+    const other = this.#options.running.get(key);
+    if (other !== undefined && !step.ignoreCache) {
+      const result = await other.catch(() => undefined);
+      if (result !== undefined) return finish(result, true);
+    }
+    const work = this.#perform(step, key, inputs);
+    this.#options.running.set(key, work);
+    try {
+      return finish(await work, false);
+    } finally {
+      if (this.#options.running.get(key) === work) this.#options.running.delete(key);
+    }
+  }
+
+  async #perform(step: Step, key: string, inputs: ReadonlyMap<Source, Result>): Promise<CachedResult> {
+    const { cache } = this.#options;
+    await this.#turn();
+    try {
+      const result = await this.#execute(step, inputs);
+      cache.add(key, result, step.source.slice(0, 200));
+      return result;
+    } catch (error) {
+      throw placed(error, step);
+    } finally {
+      this.#active -= 1;
+      this.#queue.shift()?.();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    while (this.#active >= maxParallel) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    this.#active += 1;
+  }
+
+  async #execute(step: Step, inputs: ReadonlyMap<Source, Result>): Promise<CachedResult> {
+    const { scope, emit } = this.#options;
+    const { workspace, engine } = scope;
+    const parent = inputs.get(step.parent) ?? scratch;
+    emit({ kind: "started", step: step.id });
+    const open = (source: Source): ReadableSource => this.#open(source, inputs.get(source) ?? scratch);
+    let upper: string;
+    if (step.kind === "copy" && step.link) {
+      upper = workspace.newDirectory("upper");
+      await runCopy(scope, step, { root: upper, parentRoot: workspace.readTree(parent.chainId).path, open });
+    } else {
+      const mounted = workspace.mountWritable(parent.chainId, step.kind === "run" ? [scope.initLayer] : []);
+      upper = mounted.upper;
+      try {
+        if (step.kind === "mkdir") runMkdir(scope, step, mounted.root);
+        else if (step.kind === "copy")
+          await runCopy(scope, step, { root: mounted.root, parentRoot: mounted.root, open });
+        else {
+          const sourceOf = (mount: StepMount): string =>
+            this.#directoryOf(mount.source, inputs.get(mount.source) ?? scratch);
+          const onOutput = (data: Buffer): void => emit({ kind: "output", step: step.id, data });
+          await runRun(scope, step, { rootfs: mounted.root, sourceOf, onOutput });
+        }
+      } finally {
+        workspace.unmount(mounted.root);
+      }
+    }
+    if (scope.epochSeconds !== undefined) clampTimes(upper, scope.epochSeconds);
+    return engine.images.commitLayer(parent.chainId, upper);
+  }
+
+  #open(source: Source, result: Result): ReadableSource {
+    const { workspace, contexts } = this.#options.scope;
+    if (source.kind !== "context") return { tree: workspace.readTree(result.chainId).tree, known: nothingKnown };
+    const files = contexts.get(source.name);
+    if (files === undefined) throw new TscomposeError("build/failed", `the build context ${source.name} was not sent`);
+    return { tree: workspace.openTree(source.name, files.directory), known: files.contents };
+  }
+
+  #directoryOf(source: Source, result: Result): string {
+    const { workspace, contexts } = this.#options.scope;
+    if (source.kind !== "context") return workspace.readTree(result.chainId).path;
+    const files = contexts.get(source.name);
+    if (files === undefined) throw new TscomposeError("build/failed", `the build context ${source.name} was not sent`);
+    return files.directory;
+  }
+
+  /** A context that a stage builds on. */
+  async #contextAsLayer(name: string): Promise<Result> {
+    const { scope } = this.#options;
+    const upper = scope.workspace.newDirectory("upper");
+    const action = {
+      origin: { kind: "files", source: { kind: "context", name }, path: "/", include: [], required: [] },
+      destination: "/",
+      chown: "",
+      mode: undefined,
+      exclude: [],
+      unpack: false,
+    } as const;
+    const step = { kind: "copy", actions: [action], link: true } as const;
+    const open = (source: Source): ReadableSource => this.#open(source, scratch);
+    const full = {
+      ...step,
+      id: -1,
+      title: "",
+      source: "",
+      place: { start: 0, end: 0 },
+      stage: "",
+      parent: { kind: "scratch" },
+      ignoreCache: false,
+    } as const;
+    await runCopy(scope, full, { root: upper, parentRoot: upper, open });
+    const { chainId, diffId } = await scope.engine.images.commitLayer(undefined, upper);
+    return { chainId, diffIds: [diffId] };
+  }
+
+  async #key(step: Step, inputs: ReadonlyMap<Source, Result>): Promise<string> {
+    const { scope, platform } = this.#options;
+    const digests = new Map<unknown, string>();
+    const open = (source: Source): ReadableSource => this.#open(source, inputs.get(source) ?? scratch);
+    if (step.kind === "copy")
+      for (const action of step.actions) digests.set(action, await placing(step, () => digestAction(action, open)));
+    if (step.kind === "run") {
+      for (const mount of step.mounts) {
+        if (mount.source.kind !== "context") continue;
+        const { tree, known } = open(mount.source);
+        const path = toBytes(mount.sourcePath.replace(/^\/+/, ""));
+        digests.set(mount.sourcePath, await digestSources(tree, [path], { include: [], exclude: [], known }));
+      }
+    }
+    const sourceKey = (source: Source, use: SourceUse): string => {
+      if (use.kind === "copy") return digests.get(use.action) ?? "";
+      if (use.kind === "mount" && source.kind === "context") return digests.get(use.path) ?? "";
+      return inputs.get(source)?.chainId ?? "";
+    };
+    return contentKey(step, {
+      platform: formatPlatform(platform),
+      extraHosts: scope.limits.ExtraHosts ?? [],
+      limits: JSON.stringify({ ...scope.limits, ExtraHosts: undefined }),
+      epochSeconds: scope.epochSeconds,
+      sourceKey,
+    });
+  }
+}
+
+async function placing<T>(step: Step, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw placed(error, step);
+  }
+}
+
+/** The failure with the lines of its instruction. */
+function placed(error: unknown, step: Step): unknown {
+  if (!isTscomposeError(error) || error.code === "aborted" || "line" in error.details) return error;
+  return new TscomposeError(error.code, error.message, {
+    cause: error.cause,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    details: {
+      ...error.details,
+      step: step.title,
+      source: step.source,
+      line: step.place.start,
+      endLine: step.place.end,
+    },
+  });
+}
