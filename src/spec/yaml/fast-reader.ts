@@ -117,6 +117,8 @@ function readBlock(reader: Reader, parent: number): Node {
   const code = text.charCodeAt(at);
   if (code === dash && isBreak(text.charCodeAt(at + 1))) return readSequence(reader, column);
   if (startsKey(reader, at)) return readMap(reader, column);
+  // No compose file is a single value, and markers end one in ways of their own.
+  if (parent < 0) throw declined;
   return readInline(reader, parent);
 }
 

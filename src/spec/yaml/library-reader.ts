@@ -17,6 +17,7 @@ import type {
 import { maxDepth, maxNodes } from "../limits.ts";
 import type { Report } from "../report.ts";
 import { resolvePlain } from "../scalar.ts";
+import { lineAndColumn } from "../source.ts";
 import type { SourceFile, Span } from "../source.ts";
 import { map, scalar, seq } from "../tree.ts";
 import type { Entry, MapNode, Node, ScalarNode } from "../tree.ts";
@@ -53,7 +54,7 @@ export function readWithLibrary(library: YamlLibrary, file: SourceFile, report: 
   const before = report.errors;
   const documents: Node[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
-    for (const error of document.errors) reportSyntax(file, report, error);
+    for (const error of document.errors) reportSyntax(library, document, file, report, error);
     if (document.errors.length > 0) continue;
     const reading: Reading = { library, file, report, document, open: new Set(), nodes: 0 };
     const contents = document.contents;
@@ -68,15 +69,54 @@ function nothing(file: SourceFile, at: number): ScalarNode {
   return scalar(null, { file, start: at, end: at });
 }
 
-function reportSyntax(file: SourceFile, report: Report, error: YAMLError): void {
+function reportSyntax(
+  library: YamlLibrary,
+  document: Document,
+  file: SourceFile,
+  report: Report,
+  error: YAMLError,
+): void {
   const [start, end] = error.pos;
   const tab = file.text[start] === "\t" || /tab/i.test(error.message);
+  const opening = openingBefore(library, document.contents, start, file);
+  const message = lowerFirst(error.message.replace(/\.$/, ""));
+  if (opening !== undefined) {
+    const { line } = lineAndColumn(file, start);
+    report.error({
+      code: "yaml-syntax",
+      message: `not valid YAML: what begins here does not end where it should (at line ${String(line)}: ${message})`,
+      at: { file, start: opening, end: opening + 1 },
+      suggestion: "look for a missing closing quote or bracket",
+    });
+    return;
+  }
   report.error({
     code: "yaml-syntax",
-    message: `not valid YAML: ${lowerFirst(error.message.replace(/\.$/, ""))}`,
+    message: `not valid YAML: ${message}`,
     at: { file, start, end: Math.max(end, start + 1) },
     suggestion: tab ? "indent with spaces, not with tabs" : undefined,
   });
+}
+
+/** A quote or bracket that opened on an earlier line and reaches to where the reading failed: the slip is where it opened. The
+ *  outermost such, for inside it everything is off. */
+function openingBefore(library: YamlLibrary, node: unknown, at: number, file: SourceFile): number | undefined {
+  if (typeof node !== "object" || node === null) return undefined;
+  if ("key" in node && !("range" in node)) {
+    const pair = node as Pair;
+    return openingBefore(library, pair.key, at, file) ?? openingBefore(library, pair.value, at, file);
+  }
+  const { range } = node as YamlNode;
+  if (range === undefined || range === null || range[0] > at || range[2] + 1 < at) return undefined;
+  const quoted = library.isScalar(node) && (node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE");
+  const bracketed = (library.isMap(node) || library.isSeq(node)) && node.flow === true;
+  if ((quoted || bracketed) && file.text.slice(range[0], at).includes("\n")) return range[0];
+  if (!library.isMap(node) && !library.isSeq(node)) return undefined;
+  for (const item of node.items) {
+    const found = openingBefore(library, item, at, file);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function lowerFirst(text: string): string {
@@ -219,15 +259,17 @@ function convertPair(
   const value = inner === null ? nothing(reading.file, keyAt.end) : convert(reading, inner, [...path, key]);
   if (value === undefined) return undefined;
   if (key === "<<" && (keyNode as Scalar).type === "PLAIN") return value;
-  if (entries.has(key)) reportDuplicate(reading, key, keyNode as YamlNode, path);
+  const first = entries.get(key);
+  if (first !== undefined) reportDuplicate(reading, key, keyNode as YamlNode, path, first.keyStart);
   entries.set(key, { keyStart: keyAt.start, keyEnd: keyAt.end, keyFile: reading.file, value });
   return undefined;
 }
 
-function reportDuplicate(reading: Reading, key: string, node: YamlNode, path: readonly string[]): void {
+function reportDuplicate(reading: Reading, key: string, node: YamlNode, path: readonly string[], first?: number): void {
+  const earlier = first === undefined ? "" : `, first at line ${String(lineAndColumn(reading.file, first).line)}`;
   reading.report.error({
     code: "yaml-duplicate-key",
-    message: `key "${key}" is given twice${path.length === 0 ? "" : ` in ${path.join(".")}`}`,
+    message: `key "${key}" is given twice${path.length === 0 ? "" : ` in ${path.join(".")}`}${earlier}`,
     path: [...path, key],
     at: spanOf(reading, node),
     suggestion: "keep one of the two",
@@ -244,7 +286,7 @@ function keyText(reading: Reading, node: YamlNode): string | undefined {
 
 function convertScalar(reading: Reading, node: Scalar, path: readonly string[]): Node | undefined {
   const span = spanOf(reading, node);
-  const text = typeof node.value === "string" ? node.value : "";
+  const text = blockText(reading, node, typeof node.value === "string" ? node.value : "");
   const tag = node.tag?.replace("tag:yaml.org,2002:", "!!");
   if (tag === "!!str") return scalar(text, span);
   const plain = node.type === undefined || node.type === "PLAIN";
@@ -262,6 +304,14 @@ function convertScalar(reading: Reading, node: Scalar, path: readonly string[]):
     return undefined;
   }
   return scalar(resolved.value, span, resolved.float);
+}
+
+/** A block scalar that the file ends in, without a line end, has none either; the library gives it one. */
+function blockText(reading: Reading, node: Scalar, text: string): string {
+  const isBlock = node.type === "BLOCK_LITERAL" || node.type === "BLOCK_FOLDED";
+  const source = reading.file.text;
+  const reachesEnd = (node.range?.[1] ?? 0) >= source.length && !source.endsWith("\n");
+  return isBlock && reachesEnd && text.endsWith("\n") ? text.slice(0, -1) : text;
 }
 
 function plainScalar(text: string, span: Span): Node {
