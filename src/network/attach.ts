@@ -23,12 +23,14 @@ export function attachEndpoint(
   switch (record.driver) {
     case "bridge": {
       if (bridgeIndex === undefined) throw new Error(`network ${record.name} has no bridge`);
+      // Where netfilter sees bridged packets it also translates them on the bridge: then a published port may lead back to the port
+      // a packet came from (hairpin), and must not be cut off by port isolation; the rules keep neighbours apart instead.
+      const bridgedNat = readSysctl("net/bridge/bridge-nf-call-iptables") === "1";
       const port = {
         hostName: vethNameFor(context.tag, endpoint.state.endpointId),
         bridgeIndex,
-        isolated: !bridgeOptions(record).icc,
-        // Only where netfilter sees bridged packets can one be translated back to the port it came from.
-        hairpin: readSysctl("net/bridge/bridge-nf-call-iptables") === "1",
+        isolated: !bridgeOptions(record).icc && !bridgedNat,
+        hairpin: bridgedNat,
       };
       plugIntoBridge(context.netlink, netns, { link: toInterface(endpoint), port });
       return;
