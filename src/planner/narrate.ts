@@ -24,9 +24,9 @@ export function createNarrator(plan: Plan, onProgress: OnProgress): Narrator {
       onProgress({ ...subject, status, text, ...(details === undefined ? {} : { details }) });
     }
   };
+  for (const name of open.keys()) onProgress({ kind: "Container", name, status: "pending", text: "" });
   for (const node of plan.nodes) {
-    const hidden = node.group === undefined && wordsOf[node.operation.kind] === undefined;
-    if (!hidden) tell(node.group === undefined ? node : { ...node, operation: node.operation }, "pending", "");
+    if (node.group === undefined && wordsOf[node.operation.kind] !== undefined) tell(node, "pending", "");
   }
   return {
     begin(node) {

@@ -6,6 +6,7 @@ import { followFile, lastLines } from "../engine/follow-log.ts";
 import { engineArgv, engineEnvironment, namespaceVariable } from "../engine/reexec.ts";
 import { resolveRoots } from "../engine/roots.ts";
 import type { Environment } from "../engine/roots.ts";
+import { version } from "../version.ts";
 
 export interface EngineCommandContext {
   readonly env: Environment;
@@ -36,6 +37,7 @@ export async function engineServe(context: EngineCommandContext): Promise<number
         runRoot,
         log,
         privateMounts: true,
+        version,
         ...(runtime === undefined ? {} : { runtime }),
       }),
     log,

@@ -51,7 +51,9 @@ export function createLiveView(terminal: Terminal): Progress {
     await entry.settled;
     entry.closed = true;
     task.title = titleOf(key);
-    if (state.rows.get(key)?.status === "error") throw new Error(state.rows.get(key)?.details ?? "failed");
+    const row = state.rows.get(key);
+    if (row?.status === "error") throw new Error(row.details ?? "failed");
+    if (row !== undefined && !isSettled(row)) task.skip(titleOf(key));
   };
 
   return {

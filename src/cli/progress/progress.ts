@@ -24,7 +24,7 @@ export function createProgress({
   readonly terminal: Terminal;
   readonly quiet: boolean;
 }): Progress {
-  const live = terminal.stderr.isTTY === true && globals.ansi !== "never";
+  const live = terminal.stderr.isTTY === true && (terminal.stderr.columns ?? 0) > 0 && globals.ansi !== "never";
   switch (quiet ? "quiet" : globals.progress) {
     case "quiet":
       return lines(() => undefined, terminal);
@@ -50,11 +50,19 @@ function lines(format: (event: ProgressEvent) => string | undefined, { stderr }:
   };
 }
 
-/** listr2 is loaded at the first event: many commands show none. */
+/** listr2 is loaded when something takes time: a command that finds all as it should be says so at once. */
 function liveView(terminal: Terminal): Progress {
-  let view: Promise<Progress> | undefined;
   const early: ProgressEvent[] = [];
+  let loading: Promise<Progress> | undefined;
   let loaded: Progress | undefined;
+  let scheduled: NodeJS.Immediate | undefined;
+  const load = async (): Promise<Progress> => {
+    const { createLiveView } = await import("./live.ts");
+    const view = createLiveView(terminal);
+    loaded = view;
+    for (const event of early) view.show(event);
+    return view;
+  };
   return {
     show: (event) => {
       if (loaded !== undefined) {
@@ -62,16 +70,20 @@ function liveView(terminal: Terminal): Progress {
         return;
       }
       early.push(event);
-      view ??= import("./live.ts").then(({ createLiveView }) => {
-        const created = createLiveView(terminal);
-        loaded = created;
-        for (const one of early) created.show(one);
-        return created;
+      scheduled ??= setImmediate(() => {
+        loading = load();
       });
     },
     pause: () => loaded?.pause(),
     end: async () => {
-      await (await view)?.end();
+      if (loading === undefined) {
+        clearImmediate(scheduled);
+        for (const event of early.splice(0)) {
+          if (event.status !== "pending") terminal.stderr.write(`\u001b[32m✔\u001b[39m${plainLine(event) ?? ""}\n`);
+        }
+        return;
+      }
+      await (await loading).end();
     },
   };
 }

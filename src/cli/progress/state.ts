@@ -12,6 +12,8 @@ export interface ProgressRow {
   readonly status: ProgressEvent["status"];
   readonly text: string;
   readonly details: string | undefined;
+  /** Steps that were announced and are not over. */
+  readonly open: number;
   /** Bytes of all its parts together, where they tell. */
   readonly current: number;
   readonly total: number;
@@ -31,15 +33,19 @@ export function fold(state: ProgressState, event: ProgressEvent): ProgressState 
   const before = state.rows.get(key);
   const rows = new Map(state.rows);
   if (event.parent !== undefined) rows.set(key, withPart(before ?? emptyRow(key), event));
-  // A late announcement does not undo what has happened.
-  else if (event.status !== "pending" || before === undefined) {
-    rows.set(key, { ...(before ?? emptyRow(key)), status: event.status, text: event.text, details: event.details });
-  }
+  else rows.set(key, withStep(before ?? emptyRow(key), event));
   return { rows };
 }
 
+function withStep(row: ProgressRow, { status, text, details }: ProgressEvent): ProgressRow {
+  // An announcement does not undo what has happened.
+  if (status === "pending") return { ...row, open: row.open + 1 };
+  const over = status === "done" || status === "warning" ? 1 : 0;
+  return { ...row, status, text, details, open: status === "error" ? 0 : Math.max(0, row.open - over) };
+}
+
 function emptyRow(title: string): ProgressRow {
-  return { title, status: "pending", text: "", details: undefined, current: 0, total: 0, parts: new Map() };
+  return { title, status: "pending", text: "", details: undefined, open: 0, current: 0, total: 0, parts: new Map() };
 }
 
 function withPart(row: ProgressRow, { name, status, current, total }: ProgressEvent): ProgressRow {
@@ -58,6 +64,11 @@ function withPart(row: ProgressRow, { name, status, current, total }: ProgressEv
   };
 }
 
-export function isSettled({ status }: ProgressRow): boolean {
+/** Every step that was announced is over, or one has failed. */
+export function isSettled({ status, open }: ProgressRow): boolean {
+  return open === 0 && isOver(status);
+}
+
+function isOver(status: ProgressEvent["status"]): boolean {
   return status === "done" || status === "warning" || status === "error";
 }

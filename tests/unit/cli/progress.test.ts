@@ -59,11 +59,17 @@ describe("the state", () => {
       "Container app-db-1 Created",
     ]);
   });
-  test("keeps what has happened when it is announced late", () => {
-    expect(after(created, { ...created, status: "pending", text: "" })[0]).toMatchObject({
-      status: "done",
-      text: "Created",
-    });
+  const announced: ProgressEvent = { ...created, status: "pending", text: "" };
+  test("keeps what has happened when more is announced", () => {
+    expect(after(created, announced)[0]).toMatchObject({ status: "done", text: "Created" });
+  });
+  test("is settled when every step that was announced is over", () => {
+    const started: ProgressEvent = { ...created, text: "Started" };
+    expect(after(announced, announced, created).some(isSettled)).toBe(false);
+    expect(after(announced, announced, created, started).every(isSettled)).toBe(true);
+  });
+  test("is settled by a failure", () => {
+    expect(after(announced, announced, { ...created, status: "error", text: "Error" }).every(isSettled)).toBe(true);
   });
   test("adds up the bytes of layers", () => {
     const [row] = after(
