@@ -20,11 +20,20 @@ export const pingHead: Handler = () =>
     headers: { ...pingHeaders, "Content-Type": "text/plain; charset=utf-8" },
   });
 
-/** The versions of the API are this layer's own. */
+/** The versions of the API are this layer's own. `docker version` prints those of the component "Engine". */
 export const version: Handler = async (_call, engine) => {
   const value: object = await engine.system.version();
-  return ok({ ...value, ApiVersion: apiVersion, MinAPIVersion: minApiVersion });
+  const spoken = { ApiVersion: apiVersion, MinAPIVersion: minApiVersion };
+  const components = "Components" in value && Array.isArray(value.Components) ? value.Components : [];
+  return ok({ ...value, ...spoken, Components: components.map((component) => withVersions(component, spoken)) });
 };
+
+function withVersions(component: unknown, spoken: Readonly<Record<string, string>>): unknown {
+  if (typeof component !== "object" || component === null || !("Name" in component)) return component;
+  if (component.Name !== "Engine") return component;
+  const details = "Details" in component && typeof component.Details === "object" ? component.Details : {};
+  return { ...component, Details: { ...details, ...spoken } };
+}
 export const info: Handler = async (_call, engine) => ok(await engine.system.info());
 
 const objectTypes = ["container", "image", "volume", "build-cache"];
