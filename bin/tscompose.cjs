@@ -8,8 +8,9 @@ const { Script } = require("node:vm");
 const { createRequire } = require("node:module");
 
 const dist = join(__dirname, "..", "dist");
-const bundle = join(dist, "tscompose.cjs");
-const cache = join(dist, "tscompose.cache");
+const name = process.argv[2] === "engine" && process.argv[3] === "serve" ? "engine" : "tscompose";
+const bundle = join(dist, `${name}.cjs`);
+const cache = join(dist, `${name}.cache`);
 
 function read(path) {
   try {
