@@ -116,7 +116,7 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
   };
 }
 
-function loadOptions(globals: Globals, terminal: Terminal, selection: ProjectSelection): LoadOptions {
+export function loadOptions(globals: Globals, terminal: Terminal, selection: ProjectSelection): LoadOptions {
   const { services = [], dependencies = "include", prune = "unused" } = selection;
   return {
     cwd: terminal.cwd,

@@ -88,7 +88,7 @@ async function difference(name: string, project: Project): Promise<string | unde
   if ("refused" in our) return `${name}: we refuse (${our.refused}), Docker Compose does not`;
   const [want, got] = [JSON.stringify(their.model), JSON.stringify(our.model)];
   if (want === got) return undefined;
-  const at = [...want].findIndex((character, index) => character !== got[index]);
+  const at = Array.from(want).findIndex((character, index) => character !== got[index]);
   return `${name}: theirs ...${want.slice(Math.max(0, at - 60), at + 80)}... ours ...${got.slice(Math.max(0, at - 60), at + 80)}...`;
 }
 

@@ -1,0 +1,152 @@
+import { writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+
+import {
+  configEnvironment,
+  configHashes,
+  type ConfigList,
+  type ConfigRequest,
+  configVariables,
+  explainConfig,
+  formatExplanation,
+  listConfig,
+  renderConfig,
+} from "../../compose/config.ts";
+import { createFileSource } from "../../compose/file-source.ts";
+import { TscomposeError } from "../../errors.ts";
+import { formatDiagnostic } from "../../spec/format-diagnostic.ts";
+import type { SkippablePhase } from "../../spec/load-options.ts";
+
+import { loadOptions, type App } from "../app.ts";
+import { oneOf } from "../option-values.ts";
+import { formatTable, listStyle } from "../output/table.ts";
+import { plainNo } from "../plain-no.ts";
+import type { RunCommand } from "../program.ts";
+
+interface ConfigFlags {
+  readonly environment?: boolean;
+  readonly explain?: string;
+  readonly format: string;
+  readonly hash?: string;
+  readonly images?: boolean;
+  readonly lockImageDigests?: boolean;
+  readonly models?: boolean;
+  readonly networks?: boolean;
+  readonly noConsistency?: boolean;
+  readonly noEnvResolution?: boolean;
+  readonly noInterpolate?: boolean;
+  readonly noNormalize?: boolean;
+  readonly noPathResolution?: boolean;
+  readonly output?: string;
+  readonly profiles?: boolean;
+  readonly quiet?: boolean;
+  readonly resolveImageDigests?: boolean;
+  readonly services?: boolean;
+  readonly variables?: boolean;
+  readonly volumes?: boolean;
+}
+
+export function configure(command: Command, run: RunCommand): void {
+  command
+    .argument("[services...]", "only these and what they depend on")
+    .option("--environment", "print the variables that the files are answered from")
+    .option("--explain <path>", "say where a value comes from: services.web.image")
+    .option("--format <format>", "yaml or json", "yaml")
+    .option("--hash <services>", "print the hash of services: * or names with commas")
+    .option("--images", "print the images")
+    .option("--lock-image-digests", "print an override file with the digests of the images")
+    .option("--models", "print the models")
+    .option("--networks", "print the networks")
+    .addOption(plainNo("--no-consistency", "do not check that the parts fit together"))
+    .addOption(plainNo("--no-env-resolution", "leave env_file as it is"))
+    .addOption(plainNo("--no-interpolate", "leave variables as they are"))
+    .addOption(plainNo("--no-normalize", "leave defaults out"))
+    .addOption(plainNo("--no-path-resolution", "leave paths as they are"))
+    .option("-o, --output <file>", "write to a file")
+    .option("--profiles", "print the profiles")
+    .option("-q, --quiet", "only check")
+    .option("--resolve-image-digests", "pin images to digests")
+    .option("--services", "print the services")
+    .option("--variables", "print the variables that the files mention")
+    .option("--volumes", "print the volumes")
+    .action((services: readonly string[], flags: ConfigFlags) => run((app) => runConfig(app, services, flags)));
+}
+
+async function runConfig(app: App, services: readonly string[], flags: ConfigFlags): Promise<void> {
+  const format = oneOf(flags.format, ["yaml", "json"], "--format");
+  const load = { ...loadOptions(app.globals, app.terminal, { services }), without: phasesWithout(flags) };
+  const request: ConfigRequest = { load, files: createFileSource() };
+  const text = await configText(app, { request, flags, format });
+  if (flags.quiet === true) return;
+  if (flags.output === undefined) app.terminal.stdout.write(text);
+  else await writeFile(flags.output, text);
+}
+
+interface Asked {
+  readonly request: ConfigRequest;
+  readonly flags: ConfigFlags;
+  readonly format: "yaml" | "json";
+}
+
+/** The first of the selecting flags wins, in Docker Compose's order. */
+async function configText(app: App, { request, flags, format }: Asked): Promise<string> {
+  if (flags.explain !== undefined) return formatExplanation(await explainConfig(request, flags.explain));
+  for (const list of ["services", "volumes", "networks", "models"] as const) {
+    if (flags[list] === true) return await listText(request, list);
+  }
+  if (flags.hash !== undefined)
+    return textOf((await configHashes(request, flags.hash)).map(({ service, hash }) => `${service} ${hash}`));
+  for (const list of ["profiles", "images"] as const) if (flags[list] === true) return await listText(request, list);
+  if (flags.variables === true) return await variablesText(request, format);
+  if (flags.environment === true) return textOf(await configEnvironment(request));
+  const pins = flags.resolveImageDigests === true || flags.lockImageDigests === true;
+  const { text, diagnostics } = await renderConfig({
+    ...request,
+    format,
+    ...(pins ? { resolveDigest: await digestResolver(app) } : {}),
+    ...(flags.lockImageDigests === true ? { lockOnly: true } : {}),
+  });
+  for (const diagnostic of diagnostics) app.warn(formatDiagnostic(diagnostic));
+  return text;
+}
+
+async function listText(request: ConfigRequest, list: ConfigList): Promise<string> {
+  return textOf(await listConfig(request, list));
+}
+
+async function variablesText(request: ConfigRequest, format: "yaml" | "json"): Promise<string> {
+  const variables = await configVariables(request);
+  if (format === "json") return `${JSON.stringify(variables)}\n`;
+  const cells = variables.map((variable) => {
+    const { name, required, defaultValue, presenceValue } = variable;
+    return [name, String(required), defaultValue ?? "", presenceValue ?? ""];
+  });
+  return textOf(formatTable(["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"], cells, listStyle));
+}
+
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Asks the registry through the engine. @throws registry/failed */
+async function digestResolver(app: App): Promise<(image: string) => Promise<string>> {
+  const docker = await app.docker();
+  return async (image) => {
+    const { Descriptor: descriptor } = await docker.getImage(image).distribution({ abortSignal: app.signal });
+    const digest =
+      typeof descriptor === "object" && descriptor !== null && "digest" in descriptor ? descriptor.digest : undefined;
+    if (typeof digest === "string") return digest;
+    throw new TscomposeError("registry/failed", `the registry gave no digest for ${image}`);
+  };
+}
+
+function phasesWithout(flags: ConfigFlags): ReadonlySet<SkippablePhase> {
+  const phases: readonly (readonly [boolean | undefined, SkippablePhase])[] = [
+    [flags.noConsistency, "consistency"],
+    [flags.noEnvResolution, "env-files"],
+    [flags.noInterpolate, "interpolation"],
+    [flags.noNormalize, "normalization"],
+    [flags.noPathResolution, "path-resolution"],
+  ];
+  return new Set(phases.filter(([given]) => given === true).map(([, phase]) => phase));
+}
