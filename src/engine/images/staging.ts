@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { markTopDirectory } from "../../host/inode-flags.ts";
 
 export class StagingArea {
   readonly #dir: string;
@@ -12,6 +13,7 @@ export class StagingArea {
   constructor(dir: string) {
     this.#dir = dir;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    markTopDirectory(dir);
     for (const name of readdirSync(dir)) this.discard(join(dir, name));
   }
 

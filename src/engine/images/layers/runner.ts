@@ -89,7 +89,7 @@ export class ThreadRunner implements LayerRunner {
   }
 
   #start(): Thread {
-    const worker = new Worker(this.#url, { stdin: false, execArgv: [] });
+    const worker = new Worker(this.#url, { execArgv: [], trackUnmanagedFds: false });
     worker.unref();
     const thread: Thread = { worker, idleTimer: undefined };
     this.#all.add(thread);
