@@ -51,6 +51,15 @@ function bundleEngine(): Promise<string> {
   return bundle;
 }
 
+/** The part of Node's ChildProcess that is used here. */
+interface Child {
+  readonly pid?: number | undefined;
+  readonly exitCode: number | null;
+  readonly signalCode: string | null;
+  kill(signal: "SIGKILL" | "SIGTERM"): boolean;
+  once(event: "exit", listener: () => void): unknown;
+}
+
 export class EngineProcess {
   readonly root = mkdtempSync(join(tmpdir(), "tse-"));
   readonly dataRoot = join(this.root, "data");
@@ -58,7 +67,7 @@ export class EngineProcess {
   readonly docker: Docker;
   readonly #before: Snapshot;
   readonly #env: Readonly<Record<string, string>>;
-  #child: ReturnType<typeof spawn> | undefined;
+  #child: Child | undefined;
 
   private constructor(before: Snapshot, env: Readonly<Record<string, string>>) {
     this.#before = before;
@@ -112,7 +121,7 @@ export class EngineProcess {
   async kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((done) => child.once("exit", done));
+    const ended = new Promise<void>((done) => child.once("exit", done));
     child.kill(signal);
     await ended;
   }

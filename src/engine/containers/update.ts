@@ -1,5 +1,7 @@
 /** Changes limits and restart policy of a container, also while it runs. */
-import { TscomposeError } from "../../errors.ts";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errorMessage, TscomposeError } from "../../errors.ts";
 import { containerAttributes } from "../events.ts";
 import { runCommand } from "../../host/command.ts";
 import { runtimeCommand } from "../runtime/oci-runtime.ts";
@@ -72,14 +74,18 @@ function unchanged(config: HostConfig, key: string, value: unknown): boolean {
 
 async function apply(ctx: ContainerContext, container: Container, hostConfig: HostConfig): Promise<void> {
   const { devices: _devices, ...resources } = resourcesSpec(hostConfig, { rules: [], numbers: new Map() });
+  // A file: what Node gives as standard input is a socket, which the runtime cannot open as /dev/stdin.
+  const file = join(container.paths.bundle, "resources.json");
   try {
-    await runCommand([...runtimeCommand(ctx.runtime), "update", "--resources", "-", container.id], {
-      input: JSON.stringify(resources),
-    });
+    writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
+    await runCommand([...runtimeCommand(ctx.runtime), "update", "--resources", file, container.id]);
   } catch (error) {
-    throw new TscomposeError("engine/failed", `the limits of container ${container.name} could not be changed`, {
+    const message = `the limits of container ${container.name} could not be changed: ${errorMessage(error)}`;
+    throw new TscomposeError("engine/failed", message, {
       cause: error,
       hint: "a memory limit cannot go below what is in use, nor above the swap limit",
     });
+  } finally {
+    rmSync(file, { force: true });
   }
 }
