@@ -12,6 +12,7 @@ import type { Poller } from "../../host/poller.ts";
 import { processStat } from "../../host/process-identity.ts";
 import { openPty, openTerminal, setTerminalSize } from "../../host/terminal.ts";
 import type { OutputChunk } from "../engine.ts";
+import { specText } from "../runtime/rlimits.ts";
 import { explainExecFailure, type ExecFailure } from "./exec-failure.ts";
 import type { RuntimeProcess } from "./exec-process.ts";
 import { OutputPump } from "./output-pump.ts";
@@ -66,7 +67,7 @@ export function runExec(
   poller: Poller,
 ): RunningExec {
   const files = execFiles(target.directory, wanted.id);
-  writeFileSync(files.process, JSON.stringify(wanted.process), { mode: 0o600 });
+  writeFileSync(files.process, specText(wanted.process), { mode: 0o600 });
   const log = ["--log", files.log, "--log-format", "json"];
   const parameters = ["--process", files.process, "--pid-file", files.pid, target.containerId];
   const argv = (extra: readonly string[]): string[] => [
