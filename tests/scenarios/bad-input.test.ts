@@ -52,7 +52,7 @@ describe("bad input", () => {
   test("a wrong type is shown with the line and what was expected", async () => {
     const { stderr } = await up(service("    privileged: [1]\n"));
     expect(stderr).toMatch(/compose\.yaml:5:\d+/);
-    expect(stderr).toMatch(/boolean/);
+    expect(stderr).toMatch(/expected: true or false/);
     await nothingThere();
   });
 

@@ -42,10 +42,10 @@ export interface Leak {
 export async function takeSnapshot(directories: readonly string[] = []): Promise<Snapshot> {
   // One list of processes for all kinds, read before the programs below are started.
   const all = allProcesses();
-  const family = testFamily(all);
+  const ours = unattended(all, testFamily(all));
   const lists: Record<LeakKind, readonly string[] | Promise<readonly string[]>> = {
-    netns: [...names("/run/netns"), ...namespaceInodes("net", all, family)],
-    "mount-namespace": namespaceInodes("mnt", all, family),
+    netns: [...names("/run/netns"), ...namespaceInodes("net", ours)],
+    "mount-namespace": namespaceInodes("mnt", ours),
     link: links(),
     fdb: fdb(),
     address: addresses(),
@@ -58,8 +58,8 @@ export async function takeSnapshot(directories: readonly string[] = []): Promise
     sysctl: sysctls(),
     mount: mounts(),
     cgroup: cgroups(),
-    process: processes(all, family),
-    socket: sockets(family),
+    process: processes(ours),
+    socket: sockets(new Set(ours.map((one) => one.pid))),
     ipc: ["shm", "sem", "msg"].flatMap((kind) => sysvIpc(kind)),
     shm: names("/dev/shm"),
     "loop-device": loopDevices(),
@@ -278,20 +278,37 @@ function testFamily(all: readonly ProcessInfo[]): ReadonlySet<number> {
   }
   return family;
 }
-function processes(all: readonly ProcessInfo[], family: ReadonlySet<number>): readonly string[] {
-  return all
-    .filter((one) => one.pid > 2 && one.parent !== 2 && !family.has(one.pid))
-    .map((one) => `${one.pid}@${one.started} ${one.state === "Z" ? "zombie " : ""}${one.command}`);
+/** Processes that nobody waits for: children of init, those in namespaces of their own, and what they started. What a shell or
+ *  a service of this machine starts meanwhile is not ours. */
+function unattended(all: readonly ProcessInfo[], family: ReadonlySet<number>): readonly ProcessInfo[] {
+  const home = namespacesOf(process.pid);
+  const found = new Set<number>();
+  const candidates = all.filter((one) => one.pid > 2 && one.parent !== 2 && !family.has(one.pid));
+  for (const one of candidates) if (one.parent <= 1 || namespacesOf(one.pid) !== home) found.add(one.pid);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const one of candidates) {
+      if (found.has(one.pid) || !found.has(one.parent)) continue;
+      found.add(one.pid);
+      grown = true;
+    }
+  }
+  return candidates.filter((one) => found.has(one.pid));
 }
-/** Namespaces in which some process lives, the test run's own children left out. */
-function namespaceInodes(
-  kind: "net" | "mnt",
-  all: readonly ProcessInfo[],
-  family: ReadonlySet<number>,
-): readonly string[] {
+function namespacesOf(pid: number): string {
+  try {
+    return ["net", "mnt", "pid", "ipc"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join();
+  } catch {
+    return "";
+  }
+}
+function processes(ours: readonly ProcessInfo[]): readonly string[] {
+  return ours.map((one) => `${one.pid}@${one.started} ${one.state === "Z" ? "zombie " : ""}${one.command}`);
+}
+/** Namespaces in which such a process lives. */
+function namespaceInodes(kind: "net" | "mnt", ours: readonly ProcessInfo[]): readonly string[] {
   const found = new Set<string>();
-  for (const { pid } of all) {
-    if (family.has(pid) && pid !== process.pid) continue;
+  for (const { pid } of ours) {
     try {
       found.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
     } catch {
@@ -300,10 +317,11 @@ function namespaceInodes(
   }
   return [...found];
 }
-async function sockets(family: ReadonlySet<number>): Promise<readonly string[]> {
+/** Sockets of such processes, and those that no process has. */
+async function sockets(ours: ReadonlySet<number>): Promise<readonly string[]> {
   return lines(await output(["ss", "-Hlxtunp"])).flatMap((line) => {
     const owners = [...line.matchAll(/pid=(\d+)/g)].map((match) => Number(match[1]));
-    if (owners.some((pid) => family.has(pid))) return [];
+    if (owners.length > 0 && !owners.some((pid) => ours.has(pid))) return [];
     const fields = line.split(/\s+/);
     return [`${fields[0]} ${fields[4]}${fields[0]?.startsWith("u_") === true ? "" : ` ${fields[5]}`}`];
   });
