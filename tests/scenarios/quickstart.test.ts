@@ -51,8 +51,10 @@ describe("the quickstart", () => {
     ).toBe("67108864");
   });
 
-  test("logs: what the services said, by name", async () => {
-    expect(await workspace.ok(["logs", "--no-color", "web"], { env })).toMatch(/^web-1 +\| .*url:\/cgi-bin\/visit$/m);
+  test("logs: what the services said, by name; what they said on stderr comes on stderr", async () => {
+    const outcome = await workspace.run(["logs", "--no-color", "web"], { env });
+    expect(outcome.stderr).toMatch(/^web-1 +\| .*url:\/cgi-bin\/visit$/m);
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: "" });
   });
 
   test("down keeps the volume, down -v takes it away; nothing is left in the kernel", async () => {
