@@ -1,18 +1,18 @@
 /** Why a runtime could not start a command, in Docker's words: clients look for them. Pure.
- *  Sources: cli-wire.md 3.11; messages of crun 1.8 and runc 1.1. */
+ *  Sources: Docker Engine 29.7; messages of crun 1.8 and runc 1.1. */
 
 export interface ExecFailure {
   readonly message: string;
-  /** 127: there is no such program; 126: it cannot be run. */
+  /** 127: the program or its working directory does not exist; 126: it cannot be run. */
   readonly exitCode: 126 | 127;
 }
 
 /** `log`: the runtime's log of this start, JSON lines or text; `command`: the program that was asked for. */
 export function explainExecFailure(log: string, command: string): ExecFailure {
   const reason = translate(lastMessage(log), command);
-  const missing = /executable file not found|no such file or directory/.test(reason) && !reason.startsWith("chdir");
+  const missing = /executable file not found|no such file or directory/.test(reason);
   return {
-    message: `OCI runtime exec failed: exec failed: unable to start container process: ${reason}: unknown`,
+    message: `OCI runtime exec failed: exec failed: unable to start container process: ${reason}`,
     exitCode: missing ? 127 : 126,
   };
 }

@@ -184,7 +184,7 @@ export class Execs implements ExecService {
   #ended(exec: Exec, end: ExecEnd): void {
     exec.end = end;
     exec.container.execIds.delete(exec.id);
-    this.#publish(exec, "exec_die", { exitCode: String(end.exitCode) });
+    if (end.failure === undefined) this.#publish(exec, "exec_die", { exitCode: String(end.exitCode) });
     setTimeout(() => this.#execs.delete(exec.id), keepMs).unref();
   }
 

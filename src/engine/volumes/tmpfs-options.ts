@@ -31,13 +31,13 @@ const valueKeys = new Set([
 ]);
 
 /** `size=64m,mode=1777,exec` over the defaults; a later word overrides an earlier one of its kind.
- *  @throws request/invalid naming the words that tmpfs does not have */
+ *  @throws request/invalid naming the word that tmpfs does not have */
 export function tmpfsOptions(text: string): readonly string[] {
   const words = text.split(",").filter((word) => word !== "" && word !== "defaults");
   const unknown = words.filter((word) => !flags.has(word) && !valueKeys.has(word.split("=")[0] ?? ""));
   if (unknown.length > 0) {
-    const list = unknown.map((word) => JSON.stringify(word)).join(" ");
-    throw new TscomposeError("request/invalid", `Invalid tmpfs option [${list}]`);
+    const [first = ""] = unknown;
+    throw new TscomposeError("request/invalid", `invalid tmpfs option ${JSON.stringify(first.split("=")[0])}`);
   }
   const byKind = new Map<string, string>();
   for (const word of [...defaults, ...words]) {

@@ -67,7 +67,7 @@ describe("exec", () => {
   ])("%j cannot be started: exit code %i and the reason as output", async (command, exitCode, reason) => {
     const result = await bench.exec(container, ...command);
     expect(result.output).toEqual([
-      `stdout:OCI runtime exec failed: exec failed: unable to start container process: ${reason}: unknown\r\n`,
+      `stdout:OCI runtime exec failed: exec failed: unable to start container process: ${reason}\r\n`,
     ]);
     expect(result.ExitCode).toBe(exitCode);
   });

@@ -22,7 +22,7 @@ describe("a command that could not be started", () => {
       crun("chdir `/nodir`: No such file or directory"),
       "true",
       'chdir to cwd ("/nodir") set in config.json failed: no such file or directory',
-      126,
+      127,
     ],
     [
       '{"level":"warning","msg":"something else"}\n' +
@@ -35,7 +35,7 @@ describe("a command that could not be started", () => {
     ["", "true", "the runtime gave no reason", 126],
   ])("%s", (log, command, reason, exitCode) => {
     expect(explainExecFailure(log, command)).toEqual({
-      message: `OCI runtime exec failed: exec failed: unable to start container process: ${reason}: unknown`,
+      message: `OCI runtime exec failed: exec failed: unable to start container process: ${reason}`,
       exitCode,
     });
   });

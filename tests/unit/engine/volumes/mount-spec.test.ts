@@ -117,9 +117,7 @@ describe("tmpfs", () => {
   });
 
   test("an option that tmpfs does not have is refused by name", () => {
-    expect(() => wanted({ Tmpfs: { "/run": "size=1m,upperdir=/etc" } })).toThrow(
-      'Invalid tmpfs option ["upperdir=/etc"]',
-    );
+    expect(() => wanted({ Tmpfs: { "/run": "size=1m,upperdir=/etc" } })).toThrow('invalid tmpfs option "upperdir"');
   });
 });
 
