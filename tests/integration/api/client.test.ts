@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Docker, demux } from "../../../src/client/docker.ts";
 import { isTscomposeError } from "../../../src/errors.ts";
 import { makeBusyboxArchive } from "../../support/images.ts";
@@ -22,7 +22,7 @@ async function startOurs(): Promise<Side> {
     docker: new Docker({ socketPath: workspace.socket }),
     stop: async () => {
       try {
-        expect(await workspace.leaks()).toEqual([]);
+        await vi.waitFor(async () => expect(await workspace.leaks()).toEqual([]), { timeout: 10_000 });
       } finally {
         await workspace.dispose();
       }

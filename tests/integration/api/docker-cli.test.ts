@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { peerPrograms } from "../../support/peers.ts";
 import { Workspace, finish } from "../../support/workspace.ts";
 import type { Outcome } from "../../support/workspace.ts";
@@ -39,7 +39,7 @@ describe.skipIf(bin === undefined)("Docker's own clients on our engine", () => {
   });
   afterAll(async () => {
     try {
-      expect(await workspace.leaks()).toEqual([]);
+      await vi.waitFor(async () => expect(await workspace.leaks()).toEqual([]), { timeout: 10_000 });
     } finally {
       await workspace.dispose();
       rmSync(home, { recursive: true, force: true });
