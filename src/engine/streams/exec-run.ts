@@ -121,6 +121,7 @@ function runWithPipes(child: PipedChild, context: Context): RunningExec {
 function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Poller): RunningExec {
   const pump = new OutputPump("exec");
   const { child, master } = launch.sendsTerminal ? launchForTerminal(launch, poller) : launchOnTerminal(launch);
+  const relaying = launch.sendsTerminal ? Promise.resolve() : hasStarted(child, context.files.pid);
   let size = launch.process.consoleSize;
   let terminal: number | undefined;
   const opened = master.then((fd) => {
@@ -138,7 +139,10 @@ function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Polle
   return {
     ...common({ child, pump, context }),
     ended: finish({ child, pump, context, ready: settled }),
-    writeStdin: async (data) => input(await opened.catch(() => undefined)).writeStdin(data),
+    writeStdin: async (data) => {
+      await relaying;
+      return input(await opened.catch(() => undefined)).writeStdin(data);
+    },
     // What ends the input of a terminal is the character, not the descriptor: it carries the output too.
     endStdin: () =>
       void opened.then(
@@ -149,9 +153,20 @@ function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Polle
       size = { height, width };
       if (terminal === undefined) return;
       setTerminalSize(terminal, height, width);
-      if (!launch.sendsTerminal) child.kill("SIGWINCH");
+      if (!launch.sendsTerminal) void relaying.then(() => child.kill("SIGWINCH"));
     },
   };
+}
+
+const startPollMs = 2;
+
+/** A runtime that relays takes input, and heeds a change of size, once the command runs. Resolves also when it ends before. */
+async function hasStarted(child: PipedChild, pidFile: string): Promise<void> {
+  let ended = false;
+  void child.exited.catch(() => undefined).then(() => (ended = true));
+  while (!ended && statSync(pidFile, { throwIfNoEntry: false }) === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, startPollMs));
+  }
 }
 
 interface TerminalLaunch {
