@@ -134,12 +134,8 @@ function profilesOf(project: Project): string[] {
 
 function imagesOf(name: string, service: Service, project: Project): string[] {
   const own = service.image ?? `${project.name}${project.separator}${name}`;
-  const mounted = (service.volumes ?? []).flatMap((mount) => {
-    if (mount.type !== "image" || mount.source === undefined) return [];
-    return Object.hasOwn(project.services, mount.source) ? [] : [mount.source];
-  });
   const hooks = (service.pre_start ?? []).flatMap((hook) => hook.image ?? []);
-  return [own, ...mounted, ...hooks.filter((image) => image !== own)];
+  return [own, ...hooks.filter((image) => image !== own)];
 }
 
 /** `--hash`: `*`, or names separated by commas. */

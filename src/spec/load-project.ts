@@ -45,7 +45,7 @@ export async function loadModel(options: LoadOptions, files: FileSource): Promis
   return withLibraryWhenNeeded((library) => {
     const loading = startLoading(options, files, library);
     return finishOn(loading, options, () => {
-      const { tree } = loadTree(loading, options);
+      const { tree } = loadTree(loading, options, "unanswered");
       return { tree, diagnostics: sorted(loading.context.report.diagnostics) };
     });
   });
@@ -127,7 +127,8 @@ interface LoadedTree {
   readonly found: FoundFiles;
 }
 
-function loadTree(loading: Loading, options: LoadOptions): LoadedTree {
+/** `unanswered`: variables keep no value, as in Docker Compose's uninterpolated model. */
+function loadTree(loading: Loading, options: LoadOptions, variables: "answered" | "unanswered"): LoadedTree {
   const { context, found } = loading;
   const { report } = context;
   stopOnErrors(report);
@@ -150,7 +151,8 @@ function loadTree(loading: Loading, options: LoadOptions): LoadedTree {
   );
   stopOnErrors(report);
   const variable = { value: name ?? "", kind: "shell" } as const;
-  const scope = withVariable(found.scope, "COMPOSE_PROJECT_NAME", variable);
+  const known = variables === "answered" ? found.scope : { values: new Map<string, never>() };
+  const scope = withVariable(known, "COMPOSE_PROJECT_NAME", variable);
   const tree = loadLayer(
     {
       paths: found.paths,
@@ -178,7 +180,7 @@ function loadTree(loading: Loading, options: LoadOptions): LoadedTree {
 function load(options: LoadOptions, files: FileSource, library: YamlLibrary | undefined): LoadResult {
   const loading = startLoading(options, files, library);
   return finishOn(loading, options, () => {
-    const loaded = loadTree(loading, options);
+    const loaded = loadTree(loading, options, "answered");
     const { context } = loading;
     const bound = bind(loaded.tree, context.report);
     stopOnErrors(context.report);
@@ -237,10 +239,10 @@ function finish(
   result = withSelectedServices(result, options.services ?? [], options.dependencies ?? "include", report);
   stopOnErrors(report);
   if (options.prune !== "nothing") result = withoutUnused(result);
-  if (context.without.has("env-files")) return result;
   const { environment } = result;
+  const readEnvFiles = !context.without.has("env-files");
   return mapServices(result, (name, service) =>
-    withFilesRead(name, service, { files, report, environment, tree, origins }),
+    withFilesRead(name, service, { files, report, environment, tree, origins, cwd: options.cwd, readEnvFiles }),
   );
 }
 

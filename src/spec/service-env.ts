@@ -6,6 +6,7 @@ import { lineSpan, readTextFile, warnSwallowed } from "./env-context.ts";
 import type { FileSource } from "./file-source.ts";
 import { linkTo } from "./layer.ts";
 import type { Dict, EnvFile, Service } from "./model.ts";
+import { absolutePath } from "./paths.ts";
 import type { Report } from "./report.ts";
 import { nearest } from "./tree.ts";
 import type { Node } from "./tree.ts";
@@ -19,12 +20,15 @@ export interface ServiceFiles {
   readonly environment: Dict<string>;
   readonly tree: Node;
   readonly origins: FileOrigins;
+  /** For paths that were left relative. */
+  readonly cwd: string;
+  readonly readEnvFiles: boolean;
 }
 
 /** Reads `env_file` under `environment` and `label_file` under `labels`. The list of env files is gone afterwards: its content
  *  counts, not its name. */
 export function withFilesRead(name: string, service: Service, context: ServiceFiles): Service {
-  const withEnvironment = readEnvironment(name, service, context);
+  const withEnvironment = context.readEnvFiles ? readEnvironment(name, service, context) : service;
   return readLabels(name, withEnvironment, context);
 }
 
@@ -60,7 +64,7 @@ function readEnvFile(
   context: ServiceFiles,
 ): void {
   const { files, report } = context;
-  const filePath = file.path ?? "";
+  const filePath = absolutePath(file.path ?? "", context.cwd);
   const at = nearest(context.tree, path);
   if (files.kind(filePath) === undefined) {
     if (file.required === false) return;
@@ -106,7 +110,8 @@ function readLabels(name: string, service: Service, context: ServiceFiles): Serv
   if (service.label_file === undefined) return service;
   const { files, report } = context;
   const labels = new Map<string, string>();
-  for (const [index, path] of service.label_file.entries()) {
+  for (const [index, given] of service.label_file.entries()) {
+    const path = absolutePath(given, context.cwd);
     const place = ["services", name, "label_file", String(index)];
     const at = nearest(context.tree, place);
     if (files.kind(path) === undefined) {

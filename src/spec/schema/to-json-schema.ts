@@ -22,9 +22,10 @@ export function toJsonSchema(): JsonObject {
 export function generatedFiles(): Record<string, string> {
   const schema = toJsonSchema();
   const compact = JSON.stringify(schema, (key, value: unknown) => (unread.has(key) ? undefined : value));
+  const literal = `'${compact.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   return {
     "compose-schema.json": `${JSON.stringify(schema, null, 2)}\n`,
-    "src/spec/schema/generated.ts": `${header}export const composeSchema: JsonSchema = JSON.parse(\n  ${JSON.stringify(compact)},\n) as JsonSchema;\n`,
+    "src/spec/schema/generated.ts": `${header}export const composeSchema: JsonSchema = JSON.parse(\n  ${literal},\n) as JsonSchema;\n`,
   };
 }
 
