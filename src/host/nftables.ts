@@ -1,7 +1,17 @@
 /** The few nf_tables messages the engine sends itself: inside a container's namespace, where starting a program for each container
  *  would cost more than everything else. Source: linux/netfilter/nf_tables.h, nfnetlink.h. Integers are big-endian. */
-import { attribute, encodeMessage, nested, NLM_F_ACK, NLM_F_CREATE, NetlinkSocket, textAttribute } from "./netlink.ts";
-import { NETLINK_NETFILTER } from "./libc.ts";
+import {
+  attribute,
+  encodeMessage,
+  nested,
+  NetlinkSocket,
+  NLM_F_ACK,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  textAttribute,
+} from "./netlink.ts";
+import { NETLINK_NETFILTER, syscallErrno } from "./libc.ts";
 
 const subsystem = 10 << 8;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
@@ -10,7 +20,6 @@ const NFT_MSG_NEWTABLE = subsystem | 0;
 const NFT_MSG_DELTABLE = subsystem | 2;
 const NFT_MSG_NEWCHAIN = subsystem | 3;
 const NFT_MSG_NEWRULE = subsystem | 6;
-const NLM_F_APPEND = 0x800;
 const NFPROTO_IPV4 = 2;
 const NF_INET_LOCAL_OUT = 3;
 const register = 1;
@@ -55,13 +64,17 @@ export interface PortRedirect {
   readonly actualPort: number;
 }
 
-/** Replaces `table` in the namespace of `netns`, in one transaction: packets to `address:port` reach `actualPort` and the answers look as if they came from `port`.
- *  Stateless, so no connection tracking is switched on for the container. Others may bind 0.0.0.0:`port` there.
- *  @throws host/syscall-failed where the kernel lacks nf_tables */
+/** In the namespace of `netns`, in one transaction, instead of what `table` held: packets to `address:port` reach `actualPort` and the
+ *  answers look as if they came from `port`. Stateless, so no connection tracking is switched on for the container. Others may bind
+ *  0.0.0.0:`port` there. @throws host/syscall-failed where the kernel lacks nf_tables */
 export function redirectLocalPorts(netns: number, table: string, redirects: readonly PortRedirect[]): void {
   const socket = new NetlinkSocket(NETLINK_NETFILTER, netns);
   try {
-    socket.executeBatch((first) => encodeBatch(first, table, redirects));
+    // Deleting a table makes the kernel wait for a grace period of some 10 ms: only where there is one.
+    socket.executeBatch((first) => encodeBatch(first, { table, redirects, replace: false }));
+  } catch (error) {
+    if (syscallErrno(error) !== "EEXIST") throw error;
+    socket.executeBatch((first) => encodeBatch(first, { table, redirects, replace: true }));
   } finally {
     socket.close();
   }
@@ -69,9 +82,9 @@ export function redirectLocalPorts(netns: number, table: string, redirects: read
 
 function encodeBatch(
   first: number,
-  table: string,
-  redirects: readonly PortRedirect[],
+  wanted: { readonly table: string; readonly redirects: readonly PortRedirect[]; readonly replace: boolean },
 ): { readonly bytes: Buffer; readonly sequences: readonly number[] } {
+  const { table, redirects, replace } = wanted;
   const chain = (name: string, priority: number): Buffer =>
     Buffer.concat([
       header(NFPROTO_IPV4),
@@ -85,9 +98,8 @@ function encodeBatch(
   const named = Buffer.concat([header(NFPROTO_IPV4), textAttribute(1, table)]);
   // Connection tracking, where a container uses it, sits at -200: it sees the public port in both directions.
   const bodies: readonly (readonly [type: number, body: Buffer, flags: number])[] = [
-    [NFT_MSG_NEWTABLE, named, NLM_F_CREATE],
-    [NFT_MSG_DELTABLE, named, 0],
-    [NFT_MSG_NEWTABLE, named, NLM_F_CREATE],
+    ...(replace ? [[NFT_MSG_DELTABLE, named, 0] as const] : []),
+    [NFT_MSG_NEWTABLE, named, NLM_F_CREATE | NLM_F_EXCL],
     [NFT_MSG_NEWCHAIN, chain("queries", -150), NLM_F_CREATE],
     [NFT_MSG_NEWCHAIN, chain("answers", -300), NLM_F_CREATE],
     ...redirects.flatMap((redirect) => {

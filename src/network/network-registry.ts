@@ -1,6 +1,6 @@
 /** The networks of one engine: made, found, removed; in the records, in the kernel and in the firewall. */
 import { randomBytes } from "node:crypto";
-import { TscomposeError } from "../errors.ts";
+import { errorMessage, TscomposeError } from "../errors.ts";
 import type { NetworkCreateBody } from "../engine/types.ts";
 import { formatNanoseconds, realtimeNs } from "../host/clock.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
@@ -79,7 +79,7 @@ export class NetworkRegistry {
       const record = this.#toRecord(plan, newId());
       network = new LiveNetwork(record);
       this.#networks.set(record.id, network);
-      if (record.driver === "bridge") await this.ensureReady(network);
+      if (record.driver === "bridge") this.#prepare(network);
       this.#store.save(record);
       return { network, warning: plan.warnings.join("\n") };
     } catch (error) {
@@ -88,6 +88,14 @@ export class NetworkRegistry {
     } finally {
       this.#reserved.delete(plan.name);
     }
+  }
+
+  /** Bridge at once, rules soon: nobody is in it before `ensureReady` has seen them in force, and says so if they are not. */
+  #prepare(network: LiveNetwork): void {
+    ensureBridge(this.#context.netlink, network.record);
+    this.ensureReady(network).catch((error: unknown) => {
+      this.#context.log("error", `network ${network.name} is not ready: ${errorMessage(error)}`);
+    });
   }
 
   /** Bridge and rules in the kernel. @returns the index of the bridge */
