@@ -1,16 +1,16 @@
 /** Builds tar archives entry by entry, also such as no honest tool would make. */
-import { Buffer } from "node:buffer";
 import type { TarEntry } from "../../../src/engine/images/tar/entry.ts";
 import { encodeHeader, endOfArchive, padding } from "../../../src/engine/images/tar/writer.ts";
 
 export interface EntrySpec extends Partial<Omit<TarEntry, "name" | "linkName" | "xattrs" | "size">> {
-  readonly name: string | Buffer;
-  readonly linkName?: string | Buffer;
-  readonly content?: string | Buffer;
-  readonly xattrs?: Readonly<Record<string, string | Buffer>>;
+  readonly name: string | Uint8Array;
+  readonly linkName?: string | Uint8Array;
+  readonly content?: string | Uint8Array;
+  readonly xattrs?: Readonly<Record<string, string | Uint8Array>>;
 }
 
-const bytes = (value: string | Buffer): Buffer => (typeof value === "string" ? Buffer.from(value) : value);
+const bytes = (value: string | Uint8Array): Buffer =>
+  typeof value === "string" ? Buffer.from(value) : Buffer.from(value);
 
 export function makeEntry(spec: EntrySpec): Buffer {
   const content = bytes(spec.content ?? "");
