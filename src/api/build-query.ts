@@ -9,6 +9,8 @@ import type { RegistryCredentials, Ulimit } from "./wire.ts";
 export const buildOptionsHeader = "x-tscompose-build";
 
 export interface OwnBuildOptions {
+  /** The request is our own client's. */
+  readonly given: boolean;
   readonly secrets: ReadonlyMap<string, Buffer>;
   readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };
 }
@@ -85,11 +87,12 @@ export function credentialsByHost(headers: IncomingHttpHeaders): Readonly<Record
 /** @throws request/invalid */
 export function ownOptions(headers: IncomingHttpHeaders): OwnBuildOptions {
   const value = headerJson(headers, buildOptionsHeader);
-  if (!isObject(value)) return { secrets: new Map(), allow: { networkHost: false, insecure: false } };
+  if (!isObject(value)) return { given: false, secrets: new Map(), allow: { networkHost: false, insecure: false } };
   const secrets = Object.entries(stringMap(value["secrets"], "secrets"));
   const given = value["allow"];
   const allow: readonly unknown[] = Array.isArray(given) ? given : [];
   return {
+    given: true,
     secrets: new Map(secrets.map(([id, data]) => [id, Buffer.from(data, "base64")])),
     allow: { networkHost: allow.includes("network.host"), insecure: allow.includes("security.insecure") },
   };

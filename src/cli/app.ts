@@ -102,6 +102,14 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
           const { registryCredentials } = await import("./registry-credentials.ts");
           return await registryCredentials(terminal.environment, registry);
         },
+        packContext: async (request) => {
+          const { packContext } = await import("./pack-context.ts");
+          return await packContext(request);
+        },
+        readSecrets: async (secrets) => {
+          const { readSecrets } = await import("./read-secrets.ts");
+          return await readSecrets(secrets, terminal.environment);
+        },
         progress,
       };
     },

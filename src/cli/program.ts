@@ -45,6 +45,7 @@ const commands: Readonly<Record<string, Entry>> = {
   export: { summary: "write the file system of a container as a tar", load: () => import("./commands/export.ts") },
   commit: { summary: "make an image of a container", load: () => import("./commands/commit.ts") },
   scale: { summary: "set the number of containers of services", load: () => import("./commands/scale.ts") },
+  build: { summary: "build the images of services", load: () => import("./commands/build.ts") },
   pull: { summary: "pull the images of services", load: () => import("./commands/pull.ts") },
   push: { summary: "push the images of services", load: () => import("./commands/push.ts") },
   load: { summary: "load images from an archive", load: () => import("./commands/load.ts") },

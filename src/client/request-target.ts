@@ -20,6 +20,8 @@ export function buildTarget(
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined || key === "abortSignal") continue;
     if (key === "authconfig") headers["X-Registry-Auth"] = encodeCredentials(value);
+    else if (key === "registryconfig") headers["X-Registry-Config"] = encodeCredentials(value);
+    else if (key === "tscomposeBuild") headers["X-Tscompose-Build"] = encodeCredentials(value);
     else if (route.query.includes(key)) appendQuery(query, key, value);
     else body[key] = value;
   }

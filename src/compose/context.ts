@@ -16,6 +16,35 @@ export interface ComposeContext {
   readonly confirm: (question: string) => Promise<boolean>;
   /** For registries; undefined: none are known for that host. */
   readonly credentials: (registry: string) => Promise<Credentials | undefined>;
+  /** @throws build/invalid for a folder or Dockerfile that is not there */
+  readonly packContext: (request: PackRequest) => Promise<PackedContext>;
+  /** Id -> base64. @throws build/invalid for a secret that cannot be read */
+  readonly readSecrets: (secrets: readonly SecretSource[]) => Promise<Readonly<Record<string, string>>>;
+}
+
+export interface PackRequest {
+  readonly directory: string;
+  /** Relative to the folder, or absolute. */
+  readonly dockerfile: string;
+  /** In place of a file. */
+  readonly dockerfileText: string | undefined;
+}
+
+export interface PackedContext {
+  /** A tar. */
+  readonly archive: AsyncIterable<Buffer>;
+  /** Its name in the archive. */
+  readonly dockerfile: string;
+  /** Names of the base images, as written. */
+  readonly bases: readonly string[];
+}
+
+/** Where a secret is; one of the three. */
+export interface SecretSource {
+  readonly id: string;
+  readonly file: string | undefined;
+  readonly environment: string | undefined;
+  readonly text: string | undefined;
 }
 
 export interface Credentials {

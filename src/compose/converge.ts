@@ -83,32 +83,38 @@ async function withImages(context: ComposeContext, project: Project, options: Co
   const needs = imagesNeeded(project, observed.images, { ...options, nowMs: Date.now() });
   const open = needs.filter(({ action }) => action !== "none");
   if (open.length === 0) return observed;
-  await provideImages(context, open, options);
+  await provideImages(context, { project, needs: open }, options);
   const references = open.map(({ reference }) => reference);
   const images = new Map([...observed.images, ...(await observeImages(context.docker, references, context.signal))]);
   return { ...observed, images };
 }
 
-/** Pulls what is to be pulled, all at once. @throws request/unsupported for what would have to be built. */
+/** Pulls what is to be pulled and builds what is to be built, all at once. */
 export async function provideImages(
   context: ComposeContext,
-  needs: readonly ImageNeed[],
+  { project, needs }: { readonly project: Project; readonly needs: readonly ImageNeed[] },
   options: Pick<ConvergeOptions, "layerProgress">,
 ): Promise<void> {
-  const [build] = needs.filter(({ action }) => action === "build");
-  if (build !== undefined) {
-    throw new TscomposeError(
-      "request/unsupported",
-      `image ${build.reference} has to be built, which this engine cannot do`,
-      {
-        hint: "build it elsewhere and load it: tscompose load -i image.tar",
-      },
-    );
-  }
-  const results = await Promise.allSettled(
-    needs.map(({ reference, platform }) => pullImage(context, { reference, platform, verbose: options.layerProgress })),
-  );
+  const pulls = needs.filter(({ action }) => action === "pull");
+  const builds = needs.filter(({ action }) => action === "build");
+  const results = await Promise.allSettled([
+    ...(builds.length === 0 ? [] : [buildNeeded(context, project, builds)]),
+    ...pulls.map(({ reference, platform }) =>
+      pullImage(context, { reference, platform, verbose: options.layerProgress }),
+    ),
+  ]);
   for (const result of results) if (result.status === "rejected") throw result.reason;
+}
+
+/** One service for each image: those that share a name share the build. */
+async function buildNeeded(context: ComposeContext, project: Project, needs: readonly ImageNeed[]): Promise<void> {
+  const { build, plainBuild } = await import("./build.ts");
+  const names = needs.flatMap(({ services }) => {
+    const buildable = services.find((name) => project.services[name]?.build !== undefined);
+    return buildable === undefined ? [] : [buildable];
+  });
+  const services = Object.fromEntries(Object.entries(project.services).filter(([name]) => names.includes(name)));
+  await build(context, { ...project, services }, plainBuild);
 }
 
 async function agreed(context: ComposeContext, project: Project, options: ConvergeOptions): Promise<Looked> {

@@ -134,11 +134,8 @@ async function prepare(context: ComposeContext, project: Project, options: RunOp
     signal: context.signal,
   });
   const needs = imagesNeeded(own, images, { pull: options.pull, build: "missing", nowMs: Date.now() });
-  await provideImages(
-    context,
-    needs.filter(({ action }) => action !== "none"),
-    options,
-  );
+  const open = needs.filter(({ action }) => action !== "none");
+  await provideImages(context, { project: own, needs: open }, options);
 }
 
 async function waitForDependencies(

@@ -63,6 +63,7 @@ function requestOf(call: Call): BuildRequest {
     noCache: readBoolean(query, "nocache"),
     pull: readBoolean(query, "pull"),
     quiet: readBoolean(query, "q"),
+    rich: own.given,
     network: readText(query, "networkmode"),
     extraHosts: extraHosts(call),
     limits: limitsOf(call),

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { errorMessage, TscomposeError } from "../../errors.ts";
+import { errorMessage, isTscomposeError, TscomposeError } from "../../errors.ts";
 import type { ContainerContext } from "../containers/context.ts";
 import type { ImageService } from "../engine.ts";
 import { familiarName, parseReference, withDefaultTag } from "../images/reference.ts";
@@ -12,6 +12,7 @@ import type { Platform } from "../images/platform.ts";
 import type { ImageStore } from "../images/types.ts";
 import { PushQueue } from "../streams/push-queue.ts";
 import type { HostConfig, OciHistory, OciImageConfig, ProgressMessage } from "../types.ts";
+import { renderFinding, renderPlace } from "./checks/render-finding.ts";
 import { dropIgnored, receiveContext } from "./files/receive-context.ts";
 import type { ContextFiles } from "./files/receive-context.ts";
 import type { ImageDraft } from "./plan/image-draft.ts";
@@ -124,13 +125,20 @@ async function* progressOf(
   const emit = (event: BuildEvent): void => {
     if (request.quiet) return;
     for (const message of progress.messages(event)) queue.push(message);
+    if (event.kind === "planned" && request.rich) {
+      const text = { name: started.source.name, text: started.source.text };
+      for (const finding of event.findings) queue.push({ aux: { warning: renderFinding(finding, text) } });
+    }
   };
   const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit }).then(
     (imageId) => {
       if (request.quiet) queue.push({ stream: `${imageId}\n` });
       queue.end();
     },
-    (error: unknown) => queue.fail(error instanceof Error ? error : new Error(String(error))),
+    (error: unknown) => {
+      const told = request.rich ? withExcerpt(error, started.source) : error;
+      queue.fail(told instanceof Error ? told : new Error(String(told)));
+    },
   );
   try {
     yield* queue;
@@ -139,6 +147,20 @@ async function* progressOf(
     await work;
     await closeWorkspace(parts, started.workspace);
   }
+}
+
+/** The failure with the lines of the Dockerfile that it is about. */
+function withExcerpt(error: unknown, { name, text }: DockerfileSource): unknown {
+  if (!isTscomposeError(error)) return error;
+  const { line, endLine } = error.details;
+  if (typeof line !== "number" || line < 1) return error;
+  const place = { start: line, end: typeof endLine === "number" ? endLine : line };
+  const { position, excerpt } = renderPlace({ name, text }, place, error.message);
+  return new TscomposeError(error.code, `${position}: ${error.message}\n${excerpt}`, {
+    cause: error,
+    details: error.details,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
 }
 
 interface Running extends Started {

@@ -45,5 +45,5 @@ export function renderPlace(
 export function renderFinding(finding: Finding, source: SourceText): string {
   const { position, excerpt } = renderPlace(source, finding.place, finding.message);
   const more = finding.rule.url === "" ? "" : `\n  see ${finding.rule.url}`;
-  return `${position}: warning: ${finding.rule.name}: ${finding.message}\n${excerpt}${more}`;
+  return `${position}: ${finding.rule.name}: ${finding.message}\n${excerpt}${more}`;
 }

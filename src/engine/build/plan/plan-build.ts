@@ -43,6 +43,7 @@ export interface PlanLine {
   readonly text: string;
   /** The step that it is; undefined for one that only changes the configuration, and for FROM. */
   readonly step: number | undefined;
+  readonly isFrom: boolean;
   /** Of FROM with an image. */
   readonly imageId: string | undefined;
 }
@@ -273,19 +274,20 @@ class Planner {
       state.initialised = true;
       state.platform ??= this.#context.options.platform ?? this.#context.options.buildPlatform;
       this.#startEnvironment(state);
-      this.#line(state.stage.source, undefined, state.source);
+      this.#line({ text: state.stage.source, step: undefined, isFrom: true }, state.source);
       for (const command of state.commands) {
         const before = this.#context.steps.length;
         placed(command.instruction, () => dispatchInstruction(this.#context, state, command));
         const made = this.#context.steps.length > before;
-        this.#line(command.instruction.source, made ? before : undefined, { kind: "scratch" });
+        const text = command.instruction.source;
+        this.#line({ text, step: made ? before : undefined, isFrom: false }, { kind: "scratch" });
       }
       state.dispatched = true;
     }
   }
 
-  #line(text: string, step: number | undefined, source: Source): void {
-    this.lines.push({ text, step, imageId: source.kind === "image" ? source.image.id : undefined });
+  #line(line: Omit<PlanLine, "imageId">, source: Source): void {
+    this.lines.push({ ...line, imageId: source.kind === "image" ? source.image.id : undefined });
   }
 
   #startEnvironment(state: StageState): void {

@@ -66,7 +66,7 @@ export class ClassicProgress {
       }
       if (line.step !== undefined && !this.#showStep(this.#step(line.step), out)) break;
       if (line.step === undefined) {
-        if (line.imageId !== undefined) this.#lastId = shortId(line.imageId);
+        if (line.isFrom) this.#lastId = line.imageId === undefined ? "" : shortId(line.imageId);
         if (this.#lastId !== "") out.push(stream(` ---> ${this.#lastId}\n`));
       }
       this.#at += 1;

@@ -1,6 +1,7 @@
 /** The Dockerfile and the ignore patterns of a context. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { TscomposeError } from "../../../errors.ts";
+import { removeTree } from "../../images/layers/remove-tree.ts";
 import type { ContextFiles } from "../files/receive-context.ts";
 import { toBytes, Tree } from "../files/tree.ts";
 import { ignoreFileNames, readIgnoreFile } from "../ignore/ignore-file.ts";
@@ -44,7 +45,10 @@ export function dockerfileOf(
       });
     const [own, general] = ignoreFileNames(name);
     const ignore = (wanted.text === undefined ? readText(tree, own) : undefined) ?? readText(tree, general) ?? "";
-    return { name, text, ignorePatterns: readIgnoreFile(ignore) };
+    // Clients put a Dockerfile that is no part of the context into it under such a name.
+    const isGuest = /^\.dockerfile\.[0-9a-f]{20}$/.test(name);
+    if (isGuest) removeTree(tree.fd, Buffer.from(name));
+    return { name: isGuest ? "Dockerfile" : name, text, ignorePatterns: readIgnoreFile(ignore) };
   } finally {
     tree.close();
   }
