@@ -2,7 +2,7 @@ import { readEnvFiles, scopeOfProcess, withVariable, withVariables } from "./env
 import type { VariableScope } from "./env-context.ts";
 import type { FileSource } from "./file-source.ts";
 import type { LoadOptions } from "./load-options.ts";
-import { absolutePath, directoryOf, joinPath } from "./paths.ts";
+import { absolutePath, cleanPath, directoryOf, isAbsolute, joinPath } from "./paths.ts";
 import { isRemote, reportRemote } from "./remote.ts";
 import type { Report } from "./report.ts";
 
@@ -35,6 +35,14 @@ export function findFiles(options: LoadOptions, files: FileSource, report: Repor
   const workingDir = workingDirOf(paths, options);
   if (workingDir !== before) scope = withDotenv(workingDir, scope, options, files, report);
   return { paths, workingDir, scope };
+}
+
+/** The folder by the name the user went there by: `$PWD`, where it is the same folder. A link's own name is the project's. */
+export function withLogicalCwd(options: LoadOptions, files: FileSource): LoadOptions {
+  const logical = options.environment["PWD"] ?? "";
+  if (logical === options.cwd || !isAbsolute(logical) || cleanPath(logical) !== logical) return options;
+  const real = files.realPath(logical);
+  return real !== undefined && real === files.realPath(options.cwd) ? { ...options, cwd: logical } : options;
 }
 
 function resolve(path: string, cwd: string): string {

@@ -8,7 +8,7 @@ import type { Diagnostic } from "./diagnostic.ts";
 import { lookupIn, withVariable } from "./env-context.ts";
 import { explain } from "./explain.ts";
 import type { FileSource } from "./file-source.ts";
-import { envFilesOf, findFiles } from "./find-files.ts";
+import { envFilesOf, findFiles, withLogicalCwd } from "./find-files.ts";
 import type { FoundFiles } from "./find-files.ts";
 import { formatDiagnostic } from "./format-diagnostic.ts";
 import { stopLoading, stopOnErrors } from "./layer.ts";
@@ -32,7 +32,7 @@ import { needsLibrary } from "./yaml/read.ts";
 /** Compose files to project.
  *  @throws TscomposeError `spec/invalid`; `details.diagnostics` holds every problem found (`Diagnostic[]`, errors first). */
 export async function loadProject(options: LoadOptions, files: FileSource): Promise<LoadResult> {
-  return withLibraryWhenNeeded((library) => load(options, files, library));
+  return withLibraryWhenNeeded((library) => load(withLogicalCwd(options, files), files, library));
 }
 
 /** The tree before it is bound to the model, for `config --no-interpolate` and `--variables`. */
@@ -41,7 +41,8 @@ export interface LoadedModel {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export async function loadModel(options: LoadOptions, files: FileSource): Promise<LoadedModel> {
+export async function loadModel(given: LoadOptions, files: FileSource): Promise<LoadedModel> {
+  const options = withLogicalCwd(given, files);
   return withLibraryWhenNeeded((library) => {
     const loading = startLoading(options, files, library);
     return finishOn(loading, options, () => {
