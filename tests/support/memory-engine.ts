@@ -96,6 +96,13 @@ export function createMemoryEngine(imageNames: readonly string[] = ["busybox:lat
     record.removed = true;
     record.changed.fire();
   };
+  const endpointsOf = ({ body }: MemoryContainer): Endpoints =>
+    Object.fromEntries(
+      Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {}).map((name) => {
+        const network = [...networks.values()].find((one) => one.Name === name);
+        return [name, { NetworkID: network?.Id ?? "" }];
+      }),
+    );
   const newProcess = (body: ContainerCreateBody): MemoryProcess =>
     new MemoryProcess({ tty: body.Tty === true, stdin: body.OpenStdin === true });
 
@@ -129,10 +136,12 @@ export function createMemoryEngine(imageNames: readonly string[] = ["busybox:lat
     list: ({ all, filters }) => {
       engine.lastFilters = filters;
       return Promise.resolve(
-        [...records.values()].filter((record) => all || record.status === "running").map(toSummary),
+        [...records.values()]
+          .filter((record) => all || record.status === "running")
+          .map((record) => toSummary(record, endpointsOf(record))),
       );
     },
-    inspect: (ref) => Promise.resolve(toInspect(find(ref))),
+    inspect: (ref) => Promise.resolve().then(() => toInspect(find(ref), endpointsOf(find(ref)))),
     start: (ref) => {
       const record = find(ref);
       if (record.status === "running") throw new TscomposeError("container/not-modified", "it runs already");
@@ -514,7 +523,9 @@ async function* once(data: Buffer): AsyncGenerator<Buffer, void, void> {
   yield data;
 }
 
-function toSummary(record: MemoryContainer): ContainerSummary {
+type Endpoints = ContainerSummary["NetworkSettings"]["Networks"];
+
+function toSummary(record: MemoryContainer, Networks: Endpoints): ContainerSummary {
   return {
     Id: record.id,
     Names: [`/${record.name}`],
@@ -527,12 +538,12 @@ function toSummary(record: MemoryContainer): ContainerSummary {
     State: record.status,
     Status: record.status === "running" ? "Up 1 second" : "Exited (0) 1 second ago",
     HostConfig: { NetworkMode: "bridge" },
-    NetworkSettings: { Networks: {} },
+    NetworkSettings: { Networks },
     Mounts: [],
   };
 }
 
-function toInspect(record: MemoryContainer): ContainerInspect {
+function toInspect(record: MemoryContainer, Networks: Endpoints): ContainerInspect {
   return {
     Id: record.id,
     Created: never,
@@ -568,6 +579,6 @@ function toInspect(record: MemoryContainer): ContainerInspect {
     GraphDriver: { Name: "overlay2", Data: {} },
     Mounts: [],
     Config: record.body,
-    NetworkSettings: { Bridge: "", SandboxID: "", SandboxKey: "", Ports: {}, Networks: {} },
+    NetworkSettings: { Bridge: "", SandboxID: "", SandboxKey: "", Ports: {}, Networks },
   };
 }
