@@ -12,7 +12,9 @@ export interface Finding {
 /** Source of the version floors: the runtimes' own advisories; see `security` in ARCHITECTURE.md. */
 const runtimeFloors = { crun: [1, 15], runc: [1, 3, 6] } as const;
 const minimumKernel = [5, 10] as const;
-const minimumFreeBytes = 1024 ** 3;
+const minimumDataBytes = 1024 ** 3;
+/** Sockets, locks and a log. */
+const minimumRunBytes = 16 * 1024 ** 2;
 
 export function judgeHost(facts: HostFacts): readonly Finding[] {
   return [
@@ -28,7 +30,7 @@ export function judgeHost(facts: HostFacts): readonly Finding[] {
     iptables(facts),
     network(facts),
     forwarding(facts),
-    ...facts.disks.map((disk) => space(disk)),
+    ...facts.disks.map((disk, index) => space(disk, index === 0 ? minimumDataBytes : minimumRunBytes)),
   ];
 }
 
@@ -164,15 +166,15 @@ function forwarding(facts: HostFacts): Finding {
   return ok("forwarding", facts.forwarding ? "on" : "off; the engine turns it on with its first network");
 }
 
-function space(disk: HostFacts["disks"][number]): Finding {
+function space(disk: HostFacts["disks"][number], wanted: number): Finding {
   const check = `disk ${disk.path}`;
   const free = `${(disk.freeBytes / 1024 ** 3).toFixed(1)} GiB free`;
   // Some file systems (btrfs) count no inodes and report 0 free of 0.
-  if (disk.freeBytes >= minimumFreeBytes) return ok(check, free);
+  if (disk.freeBytes >= wanted) return ok(check, free);
   return {
     check,
     severity: disk.freeBytes === 0 ? "error" : "warning",
     message: free,
-    fix: "free some space, or set TSCOMPOSE_DATA_ROOT to a bigger file system",
+    fix: "free some space, or set TSCOMPOSE_DATA_ROOT and TSCOMPOSE_RUN_ROOT to bigger file systems",
   };
 }

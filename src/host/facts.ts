@@ -27,6 +27,7 @@ export interface HostFacts {
   readonly otherBackendHasRules: boolean;
   readonly forwarding: boolean;
   readonly bridgeFilter: "on" | "off" | "absent";
+  /** Of the data root, then of the run root. */
   readonly disks: readonly { readonly path: string; readonly freeBytes: number; readonly freeInodes: number }[];
   /** Why a network namespace, bridge or veth pair cannot be made; undefined: they can, or it was not tried (no root). */
   readonly networkProbe: string | undefined;
