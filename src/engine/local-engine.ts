@@ -177,7 +177,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
       lifecycle.close();
       companions.close();
       await Promise.all(registry.all().map((container) => container.written()));
-      if (registry.size === 0) removeCgroup(host.cgroup, ctx.cgroupRoot);
+      if (registry.size === 0) await removeCgroup(host.cgroup, ctx.cgroupRoot);
       await networking.close();
       await images.close();
       inotify.close();

@@ -1,7 +1,8 @@
 /** cgroup hierarchies: where they are mounted, and one group's files in them. Version 1 has a hierarchy a controller, version 2
  *  one for all. Group paths begin with "/" and are relative to the root of the hierarchy.
  *  Source: cgroups(7), Linux admin-guide/cgroup-v1 and cgroup-v2. */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 
@@ -83,15 +84,16 @@ export function makeCgroup(mounts: CgroupMounts, group: string): void {
   for (const mountPoint of mounts.mountPoints) mkdirSync(join(mountPoint, group), { recursive: true });
 }
 
-/** Removes a group and what is below it from every hierarchy.
+/** Removes a group and what is below it from every hierarchy, off the main thread: the kernel takes its time.
  *  @returns mount points where it is still there, because processes have not left it yet. */
-export function removeCgroup(mounts: CgroupMounts, group: string): readonly string[] {
-  return mounts.mountPoints.filter((mountPoint) => !removeFrom(mountPoint, group));
+export async function removeCgroup(mounts: CgroupMounts, group: string): Promise<readonly string[]> {
+  const removed = await Promise.all(mounts.mountPoints.map((mountPoint) => removeFrom(mountPoint, group)));
+  return mounts.mountPoints.filter((_, index) => removed[index] === false);
 }
 
-function removeFrom(mountPoint: string, group: string): boolean {
+async function removeFrom(mountPoint: string, group: string): Promise<boolean> {
   try {
-    rmdirSync(join(mountPoint, group));
+    await rmdir(join(mountPoint, group));
     return true;
   } catch (error) {
     const errno = errnoOf(error);
@@ -99,8 +101,9 @@ function removeFrom(mountPoint: string, group: string): boolean {
     if (errno !== "EBUSY" && errno !== "ENOTEMPTY") throw error;
   }
   const children = subgroups(mountPoint, group);
-  if (children.length === 0 || !children.every((child) => removeFrom(mountPoint, child))) return false;
-  return removeFrom(mountPoint, group);
+  if (children.length === 0) return false;
+  const removed = await Promise.all(children.map((child) => removeFrom(mountPoint, child)));
+  return removed.every(Boolean) && removeFrom(mountPoint, group);
 }
 
 export function cgroupExists(mounts: CgroupMounts, group: string): boolean {

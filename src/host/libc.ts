@@ -95,6 +95,21 @@ export function umount(target: PathBytes, flags = 0): void {
   check(umount2Fn(cString(target), flags) as number, "umount2", show(target));
 }
 
+/** As `umount`, on a thread of libuv's pool. */
+export async function umountLater(target: PathBytes, flags = 0): Promise<void> {
+  const { result, errno } = await new Promise<{ readonly result: number; readonly errno: number }>(
+    (resolve, reject) => {
+      umount2Fn.async(cString(target), flags, (error: Error | null | undefined, value: number) => {
+        if (error === null || error === undefined) resolve({ result: value, errno: koffi.errno() });
+        else reject(error);
+      });
+    },
+  );
+  if (result >= 0) return;
+  koffi.errno(errno);
+  throwErrno("umount2", show(target));
+}
+
 // -- namespaces ----------------------------------------------------------------------------------------------------------
 
 export const CLONE_NEWNS = 0x00020000;

@@ -1,42 +1,53 @@
 /** Starts conmon, which starts a container and then watches over it without us. Source: conmon(8); the `_OCI_SYNCPIPE` protocol:
  *  one line of JSON with the container's pid, or -1 and why. */
-import { spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
 import { TscomposeError } from "../errors.ts";
-import { childEnvironment } from "./command.ts";
+import { pipe, posixSpawn, reap } from "./posix-spawn.ts";
 
 const syncFd = 3;
 const replyCap = 64 * 1024;
 
 /** Resolves to the pid of the container's first process, which waits to be released. conmon has left this process' session by
  *  then. @throws container/start-failed with the runtime's own words */
-export async function startMonitor(argv: readonly string[], cwd: string): Promise<number> {
-  const [file = "", ...args] = argv;
-  const child = spawn(file, args, {
-    cwd,
-    env: { ...childEnvironment, _OCI_SYNCPIPE: String(syncFd) },
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
-    detached: true,
-  });
-  const reply = await new Promise<string>((resolve, reject) => {
-    let text = "";
-    const pipe = child.stdio[syncFd] as Readable | null;
-    child.once("error", (error) => {
-      reject(
-        new TscomposeError("host/command-failed", `${file} cannot be started: ${error.message}`, { cause: error }),
-      );
+export async function startMonitor(argv: readonly string[]): Promise<number> {
+  const { read, write } = pipe();
+  let child: number;
+  try {
+    child = await posixSpawn({
+      argv,
+      env: { _OCI_SYNCPIPE: String(syncFd) },
+      descriptors: [{ from: write, to: syncFd }],
     });
+  } catch (error) {
+    closeSync(read);
+    throw error;
+  } finally {
+    closeSync(write);
+  }
+  const reply = await readLine(new Socket({ fd: read, readable: true, writable: false }));
+  await collect(child);
+  return parseReply(reply);
+}
+
+function readLine(stream: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
     const finish = (): void => {
-      pipe?.destroy();
+      stream.destroy();
       resolve(text);
     };
-    pipe?.on("data", (chunk: Buffer) => {
+    stream.on("data", (chunk: Buffer) => {
       text += chunk.toString("utf8");
       if (text.includes("\n") || text.length > replyCap) finish();
     });
-    for (const event of ["end", "error"]) pipe?.once(event, finish);
+    for (const event of ["end", "error"]) stream.once(event, finish);
   });
-  return parseReply(reply);
+}
+
+/** conmon's first process ends once the second one is on its own. */
+async function collect(pid: number): Promise<void> {
+  while (!reap(pid)) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 export function parseReply(text: string): number {
@@ -45,7 +56,7 @@ export function parseReply(text: string): number {
     reply = JSON.parse(text) as typeof reply;
   } catch {
     throw new TscomposeError("container/start-failed", "the container's monitor ended without an answer", {
-      hint: "see conmon.log in the container's run directory",
+      hint: "see the engine's log and the system's",
       details: { reply: text.slice(0, 1000) },
     });
   }

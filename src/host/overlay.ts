@@ -2,7 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:fs";
 import { TscomposeError } from "../errors.ts";
-import { MNT_DETACH, mount, O_PATH, syscallErrno, umount } from "./libc.ts";
+import { MNT_DETACH, mount, O_PATH, syscallErrno, umount, umountLater } from "./libc.ts";
 
 export interface OverlayLayers {
   /** Highest first. */
@@ -46,6 +46,15 @@ export function mountOverlay(layers: OverlayLayers, target: string): void {
 export function unmountOverlay(target: string): void {
   try {
     umount(target, MNT_DETACH);
+  } catch (error) {
+    if (syscallErrno(error) !== "EINVAL" && syscallErrno(error) !== "ENOENT") throw error;
+  }
+}
+
+/** As `unmountOverlay`, off the main thread: an overlay takes a few milliseconds to go. */
+export async function unmountOverlayLater(target: string): Promise<void> {
+  try {
+    await umountLater(target, MNT_DETACH);
   } catch (error) {
     if (syscallErrno(error) !== "EINVAL" && syscallErrno(error) !== "ENOENT") throw error;
   }

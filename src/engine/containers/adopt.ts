@@ -117,7 +117,7 @@ async function removeOrphanGroups(ctx: ContainerContext, group: string, alive: R
       await removeOrphanGroups(ctx, child, alive); // a cgroup parent
       continue;
     }
-    for (let tries = 0; tries < 500 && removeCgroup(cgroup, child).length > 0; tries++) {
+    for (let tries = 0; tries < 500 && (await removeCgroup(cgroup, child)).length > 0; tries++) {
       const pids = new Set(cgroup.mountPoints.flatMap((mountPoint) => cgroupProcesses(mountPoint, child)));
       for (const pid of pids) endPid(pid);
       await new Promise((resolve) => setTimeout(resolve, 2));

@@ -1,12 +1,15 @@
 /** One container of this engine: its record, kept in memory and on disk, and what happens to it, one thing at a time. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { errnoOf } from "../../errors.ts";
 import { dirname } from "node:path";
-import { writeAtomic, writeAtomicLater } from "../../host/atomic-file.ts";
+import { writeAtomicLater } from "../../host/atomic-file.ts";
 import { bootId } from "../../host/process-identity.ts";
 import type { ContainerPaths } from "./paths.ts";
 import type { ContainerRecord, RecordedState } from "./record.ts";
 
 type StateListener = (state: RecordedState, before: RecordedState) => void;
+
+const durableWithinMs = 1000;
 
 export class Container {
   readonly id: string;
@@ -21,7 +24,7 @@ export class Container {
   readonly #removedListeners = new Set<() => void>();
   #removed = false;
   #writing: Promise<void> | undefined;
-  #writeAgain = false;
+  #timer: NodeJS.Timeout | undefined;
   readonly #onWriteError: (error: unknown) => void;
 
   /** `onWriteError`: a record that `persistSoon` could not write. */
@@ -62,35 +65,47 @@ export class Container {
     for (const listener of this.#listeners) listener(state, before);
   }
 
-  /** Writes the whole record so that it survives a power cut. */
+  /** Writes the whole record: it survives the engine at once, and a power cut once `persistSoon` has done its work. */
   persist(): void {
-    writeAtomic(this.paths.record, JSON.stringify(this.#record));
+    const temp = `${this.paths.record}.tmp`;
+    writeFileSync(temp, JSON.stringify(this.#record), { mode: 0o600 });
+    renameSync(temp, this.paths.record);
+    this.persistSoon();
   }
 
-  /** As `persist`, without waiting for the disk: for what the state of this boot tells too. */
+  /** Makes the record durable within a second or so: many containers that start at once do not wait for the disk. What the next
+   *  engine of this boot needs is in the state. */
   persistSoon(): void {
-    if (this.#writing !== undefined) {
-      this.#writeAgain = true;
-      return;
-    }
-    this.#writing = this.#write().finally(() => (this.#writing = undefined));
+    this.#timer ??= setTimeout(() => void this.written(), durableWithinMs);
   }
 
-  /** Resolves when nothing is being written any more. */
+  /** Makes what is not durable yet durable now. */
   async written(): Promise<void> {
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      const before = this.#writing;
+      this.#writing = (async () => {
+        await before;
+        await this.#write();
+      })();
+    }
+    await this.#writing;
+  }
+
+  /** Nothing more is to be written: it is being removed. */
+  async forget(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     await this.#writing;
   }
 
   async #write(): Promise<void> {
-    do {
-      this.#writeAgain = false;
-      if (this.#removed) return;
-      try {
-        await writeAtomicLater(this.paths.record, JSON.stringify(this.#record));
-      } catch (error) {
-        this.#onWriteError(error);
-      }
-    } while (this.#writeAgain);
+    try {
+      if (!this.#removed) await writeAtomicLater(this.paths.record, JSON.stringify(this.#record));
+    } catch (error) {
+      this.#onWriteError(error);
+    }
   }
 
   /** Calls back after each `update`, synchronously. @returns how to stop that */
@@ -127,10 +142,23 @@ export class Container {
     return mine;
   }
 
+  /** In place, by one write(2), which a kill cannot cut; the first line counts. A rename over the old file would make some file
+   *  systems flush it. */
   #writeState(): void {
-    const temp = `${this.paths.state}.tmp`;
-    mkdirSync(dirname(temp), { recursive: true, mode: 0o700 });
-    writeFileSync(temp, JSON.stringify({ bootId: bootId(), state: this.#record.state }), { mode: 0o600 });
-    renameSync(temp, this.paths.state);
+    const line = `${JSON.stringify({ bootId: bootId(), state: this.#record.state })}\n`;
+    const flags = constants.O_WRONLY | constants.O_CREAT;
+    let fd: number;
+    try {
+      fd = openSync(this.paths.state, flags, 0o600);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      mkdirSync(dirname(this.paths.state), { recursive: true, mode: 0o700 });
+      fd = openSync(this.paths.state, flags, 0o600);
+    }
+    try {
+      writeSync(fd, line, 0);
+    } finally {
+      closeSync(fd);
+    }
   }
 }

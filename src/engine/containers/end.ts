@@ -35,7 +35,7 @@ export async function recordEnd(
     ...(await releaseResources(ctx, container)),
     ...(await releaseMounts(ctx, container)),
     ...attempt(() => releaseIpc(container)),
-    ...attempt(() => ctx.rootfs.release(container)),
+    ...(await ctx.rootfs.releaseLater(container)),
   ];
   for (const problem of problems) ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
   const startedNs = parseRfc3339(before.startedAt) ?? end.endedNs;
@@ -90,7 +90,7 @@ export async function releaseResources(ctx: ContainerContext, container: Contain
   problems.push(...(await disconnectNetwork(ctx, container)));
   if (monitor !== undefined) await waitForEnd(monitor);
   problems.push(...(await removeContainerCgroup(ctx, container)));
-  problems.push(...attempt(() => removeRuntimeState(ctx.runtime, container.id)));
+  await removeRuntimeState(ctx.runtime, container.id).catch((error: unknown) => problems.push(error));
   problems.push(...attempt(() => rmSync(container.paths.exitFile, { force: true })));
   return problems;
 }
@@ -135,7 +135,7 @@ async function removeContainerCgroup(ctx: ContainerContext, container: Container
   for (;;) {
     let busy: readonly string[];
     try {
-      busy = removeCgroup(ctx.host.cgroup, group);
+      busy = await removeCgroup(ctx.host.cgroup, group);
     } catch (error) {
       return [error];
     }
@@ -147,11 +147,14 @@ async function removeContainerCgroup(ctx: ContainerContext, container: Container
 }
 
 /** Groups between the engine's and the container's, once they are empty. */
-function removeParents(ctx: ContainerContext, group: string): readonly unknown[] {
+async function removeParents(ctx: ContainerContext, group: string): Promise<readonly unknown[]> {
   let parent = group.slice(0, group.lastIndexOf("/"));
   while (parent.length > ctx.cgroupRoot.length) {
-    const at = parent;
-    if (attempt(() => removeCgroup(ctx.host.cgroup, at)).length > 0) break;
+    try {
+      if ((await removeCgroup(ctx.host.cgroup, parent)).length > 0) break;
+    } catch (error) {
+      return [error];
+    }
     parent = parent.slice(0, parent.lastIndexOf("/"));
   }
   return [];

@@ -63,7 +63,10 @@ export function parseRecord(text: string, id: string): ContainerRecord | string 
 function currentState(roots: EngineRoots, record: ContainerRecord): RecordedState {
   try {
     const text = readFileSync(containerPaths(roots, record.id).state, "utf8");
-    const saved = JSON.parse(text) as { readonly bootId?: unknown; readonly state?: RecordedState };
+    const saved = JSON.parse(text.split("\n", 1)[0] ?? "") as {
+      readonly bootId?: unknown;
+      readonly state?: RecordedState;
+    };
     if (saved.bootId === bootId() && typeof saved.state?.status === "string") return saved.state;
   } catch {
     // none of this boot, or one that was cut off: the record stands

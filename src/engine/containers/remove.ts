@@ -2,8 +2,6 @@
 import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { errorMessage, TscomposeError } from "../../errors.ts";
-import { syncDirectory } from "../../host/atomic-file.ts";
-import { removeCgroup } from "../../host/cgroup.ts";
 import { containerAttributes } from "../events.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
@@ -28,15 +26,12 @@ export async function removeContainer(
 ): Promise<void> {
   const { paths, record } = container;
   container.update({ status: "removing" });
-  await container.written();
+  await container.forget();
   rmSync(paths.record, { force: true });
-  syncDirectory(paths.dir);
   ctx.images.release(record.imageId, container.id);
   ctx.registry.delete(container);
   await Promise.all([paths.dir, paths.bundle].map((path) => rm(path, { recursive: true, force: true })));
   if (options.volumes) await removeAnonymousVolumes(ctx, container);
-  // No container, none that starts: nobody makes a group in it now.
-  if (ctx.registry.size === 0) removeCgroup(ctx.host.cgroup, ctx.cgroupRoot);
   const attributes = containerAttributes(record);
   ctx.publish({ type: "container", action: "destroy", id: container.id, attributes });
   container.markRemoved();

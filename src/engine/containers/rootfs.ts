@@ -3,7 +3,7 @@
  *  lead a mount of the runtime to the host (security.md 0.1 A and B, 1.9; CVE-2026-41579). */
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mountOverlay, unmountOverlay } from "../../host/overlay.ts";
+import { mountOverlay, unmountOverlay, unmountOverlayLater } from "../../host/overlay.ts";
 import type { ImageStore } from "../images/types.ts";
 import type { Container } from "./container.ts";
 
@@ -38,13 +38,25 @@ export class RootFilesystems {
   }
 
   release(container: Container): void {
-    const users = (this.#users.get(container.id) ?? 1) - 1;
-    if (users > 0) {
-      this.#users.set(container.id, users);
-      return;
+    if (this.#isLastUser(container)) unmountOverlay(container.paths.root);
+  }
+
+  /** As `release`, off the main thread. @returns what went wrong */
+  async releaseLater(container: Container): Promise<readonly unknown[]> {
+    if (!this.#isLastUser(container)) return [];
+    try {
+      await unmountOverlayLater(container.paths.root);
+      return [];
+    } catch (error) {
+      return [error];
     }
-    this.#users.delete(container.id);
-    unmountOverlay(container.paths.root);
+  }
+
+  #isLastUser(container: Container): boolean {
+    const users = (this.#users.get(container.id) ?? 1) - 1;
+    if (users > 0) this.#users.set(container.id, users);
+    else this.#users.delete(container.id);
+    return users <= 0;
   }
 
   /** A path through which the container's files can be reached now, with its volumes while it runs. After an engine restart the

@@ -1,6 +1,7 @@
 /** From a bundle to a process that waits for its release, and from there to one that runs. Source: conmon(8); crun and runc keep
  *  the process waiting on `<state dir>/<id>/exec.fifo`. */
-import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, TscomposeError } from "../../errors.ts";
 import { runCommand } from "../../host/command.ts";
@@ -30,7 +31,7 @@ export interface Launched {
 /** The bundle is complete. @throws container/start-failed with the runtime's words */
 export async function createProcess(runtime: OciRuntime, request: LaunchRequest): Promise<Launched> {
   const { paths } = request;
-  const pid = await startMonitor(monitorArgv(runtime, request), paths.bundle);
+  const pid = await startMonitor(monitorArgv(runtime, request));
   const monitorPid = Number(readFileSync(paths.monitorPidFile, "latin1"));
   const process = identifyProcess(pid);
   const monitor = identifyProcess(monitorPid);
@@ -108,6 +109,6 @@ async function openForWriting(fifo: string): Promise<number> {
 }
 
 /** Forgets the runtime's state of a container that has ended. */
-export function removeRuntimeState(runtime: OciRuntime, id: string): void {
-  rmSync(join(runtime.stateDir, id), { recursive: true, force: true });
+export async function removeRuntimeState(runtime: OciRuntime, id: string): Promise<void> {
+  await rm(join(runtime.stateDir, id), { recursive: true, force: true });
 }
