@@ -22,6 +22,8 @@ export function defaultWorkerUrl(): URL | undefined {
 }
 
 const idleMs = 10_000;
+/** A job with fewer packed bytes is done sooner than a thread is started. */
+const inlineBytes = 4 * 1024 * 1024;
 /** Pushed bytes that may wait in a thread. */
 const windowBytes = 8 * 1024 * 1024;
 
@@ -44,6 +46,7 @@ export class ThreadRunner implements LayerRunner {
   }
 
   async run(job: LayerJob, pushed?: AsyncIterable<Buffer>): Promise<LayerResult> {
+    if (this.#idle.length === 0 && job.size !== undefined && job.size < inlineBytes) return runLayerJob(job, pushed);
     const thread = await this.#take();
     let reusable = false;
     try {
