@@ -13,6 +13,8 @@ const IN_Q_OVERFLOW = 0x4000;
 /** `name`: of the entry in a watched directory, empty for the watched thing itself. */
 type Listener = (name: string) => void;
 
+const restMs = 2;
+
 const initFn = libc.func("int inotify_init1(int)");
 const addFn = libc.func("int inotify_add_watch(int, const uint8_t *, uint32_t)");
 const removeFn = libc.func("int inotify_rm_watch(int, int)");
@@ -22,6 +24,9 @@ export class Inotify {
   readonly #poller: Poller;
   readonly #watches = new Map<number, Set<{ readonly mask: number; readonly listener: Listener }>>();
   readonly #buffer = Buffer.alloc(64 * 1024);
+  #listening = false;
+  #rest: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(poller: Poller) {
     this.#poller = poller;
@@ -32,8 +37,8 @@ export class Inotify {
     const wd = check(addFn(this.#fd, cString(path), mask | IN_MASK_ADD) as number, "inotify_add_watch", path);
     const entry = { mask, listener };
     const entries = this.#watches.get(wd) ?? new Set();
-    if (this.#watches.size === 0) this.#poller.watch(this.#fd, EPOLLIN, () => this.#read());
     this.#watches.set(wd, entries.add(entry));
+    this.#listen();
     return () => {
       if (!entries.delete(entry) || this.#watches.get(wd) !== entries) return;
       // Both fail when the watched thing is gone: then there is nothing left to do.
@@ -45,13 +50,36 @@ export class Inotify {
   }
 
   close(): void {
-    if (this.#watches.size > 0) this.#poller.unwatch(this.#fd);
+    this.#closed = true;
+    clearTimeout(this.#rest);
+    this.#silence();
     this.#watches.clear();
     closeSync(this.#fd);
   }
 
+  #listen(): void {
+    if (this.#closed || this.#listening || this.#rest !== undefined || this.#watches.size === 0) return;
+    this.#listening = true;
+    this.#poller.watch(this.#fd, EPOLLIN, () => this.#ready());
+  }
+
+  #silence(): void {
+    if (this.#listening) this.#poller.unwatch(this.#fd);
+    this.#listening = false;
+  }
+
+  /** Then a short rest, in which the kernel makes one event out of many alike: a flood of writes costs no more than a trickle. */
+  #ready(): void {
+    this.#silence();
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      this.#listen();
+    }, restMs);
+    this.#read();
+  }
+
   #forget(wd: number): void {
-    if (this.#watches.delete(wd) && this.#watches.size === 0) this.#poller.unwatch(this.#fd);
+    if (this.#watches.delete(wd) && this.#watches.size === 0) this.#silence();
   }
 
   #read(): void {

@@ -17,24 +17,11 @@ export function containerLogs(
     throw new TscomposeError("request/unsupported", "configured logging driver does not support reading");
   }
   const tty = config.Tty === true;
-  return { tty, chunks: readUntilEnd(container, { ...options, tty }, context) };
-}
-
-async function* readUntilEnd(
-  container: Container,
-  { tty, ...options }: LogOptions & { readonly tty: boolean },
-  context: { readonly inotify: Inotify; readonly signal: AbortSignal },
-): AsyncGenerator<OutputChunk, void, undefined> {
-  let stopListening: () => void = () => undefined;
-  const ended = new Promise<void>((resolve) => {
-    if (!container.alive) resolve();
-    stopListening = container.onUpdate(() => {
-      if (!container.alive) resolve();
+  const onEnd = (callback: () => void): (() => void) => {
+    if (!container.alive) callback();
+    return container.onUpdate(() => {
+      if (!container.alive) callback();
     });
-  });
-  try {
-    yield* readLog({ path: container.paths.log, tty, ended }, options, context);
-  } finally {
-    stopListening();
-  }
+  };
+  return { tty, chunks: readLog({ path: container.paths.log, tty, onEnd }, options, context) };
 }

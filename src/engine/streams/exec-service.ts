@@ -59,6 +59,8 @@ export class Execs implements ExecService {
     const container = this.#options.registry.resolve(containerRef);
     requireRunning(container, containerRef);
     if ((config.Cmd ?? []).length === 0) throw new TscomposeError("request/invalid", "No exec command specified");
+    // Here, where the answer can say so: the start of an exec has no way to.
+    if (config.User) await this.#options.resolveUser(container, config.User);
     const id = randomBytes(32).toString("hex");
     const detachKeys = parseDetachKeys(config.DetachKeys);
     const state = { quiet: false, running: undefined, end: undefined, started: false };

@@ -8,15 +8,15 @@ import { IN_MODIFY, IN_MOVED_TO, type Inotify } from "../../host/inotify.ts";
 import type { LogOptions, OutputChunk } from "../engine.ts";
 import { listLogFiles, type LogFile } from "./log-files.ts";
 import { LogParser } from "./log-record.ts";
-import { LogSelection } from "./log-selection.ts";
+import { ChunkJoiner, LogSelection } from "./log-selection.ts";
 import { findTail } from "./log-tail.ts";
 
 export interface LogSource {
   /** The file that conmon writes. */
   readonly path: string;
   readonly tty: boolean;
-  /** Resolves when nothing more will be written: the container has ended. At once for one that does not run. */
-  readonly ended: Promise<unknown>;
+  /** Calls back when nothing more will be written, at once for a container that does not run. @returns how to stop that */
+  readonly onEnd: (callback: () => void) => () => void;
 }
 
 interface OpenLogFile extends LogFile {
@@ -38,14 +38,16 @@ export async function* readLog(
   const changes = options.follow ? new ChangeSignal(source, options.untilNs, context) : undefined;
   try {
     const from = options.tail === undefined ? { file: 0, offset: 0 } : await findTail(handles(files), options.tail);
-    const selection = new LogSelection(options, source.tty);
+    const selection = new LogSelection(options);
     files.splice(0, from.file).forEach(({ handle }) => void handle.close());
     let offset = from.offset;
     for (let file = files[0]; file !== undefined; file = files[0]) {
-      for await (const chunk of readFile({ file, offset, source, selection, changes, watchdog, files })) {
-        if (context.signal.aborted) return;
-        yield chunk;
-        watchdog.touch(file);
+      for await (const chunks of readFile({ file, offset, source, selection, changes, watchdog, files })) {
+        for (const chunk of chunks) {
+          if (context.signal.aborted) return;
+          yield chunk;
+          watchdog.touch();
+        }
       }
       if (changes?.over === true && changes.reason !== "ended") return;
       await file.handle.close().catch(() => undefined);
@@ -85,25 +87,28 @@ interface Pass {
 
 /** One file to its end; the last one, when following, until the next one is there or the container has ended. Appends the
  *  files that come to `files`. */
-async function* readFile(pass: Pass): AsyncGenerator<OutputChunk, void, undefined> {
+async function* readFile(pass: Pass): AsyncGenerator<readonly OutputChunk[], void, undefined> {
   const { file, selection, changes, files } = pass;
   const parser = new LogParser();
+  const joiner = new ChunkJoiner(pass.source.tty);
   let { offset } = pass;
   let last = false;
   for (;;) {
     const seen = changes?.mark();
     const block = Buffer.allocUnsafe(blockSize);
-    const { bytesRead } = await pass.watchdog.guard(file, () => file.handle.read(block, 0, blockSize, offset));
+    const { bytesRead } = await pass.watchdog.guard(() => file.handle.read(block, 0, blockSize, offset));
     offset += bytesRead;
     for (const piece of parser.feed(block.subarray(0, bytesRead))) {
-      const chunks = selection.select(piece);
-      if (chunks === "past") {
+      const data = selection.select(piece);
+      if (data === "past") {
+        yield joiner.take();
         changes?.finish("until");
         files.splice(1).forEach(({ handle }) => void handle.close());
         return;
       }
-      yield* chunks;
+      if (data !== undefined) joiner.add(piece.stream, data);
     }
+    yield joiner.take();
     if (bytesRead > 0) continue;
     if (changes === undefined || last || files.length > 1) return;
     if (changes.over && changes.reason !== "ended") return;
@@ -152,7 +157,7 @@ class ChangeSignal {
     signal.addEventListener("abort", onAbort, { once: true });
     this.#stops.push(() => signal.removeEventListener("abort", onAbort));
     if (signal.aborted) onAbort();
-    void source.ended.then(() => this.finish("ended"));
+    this.#stops.push(source.onEnd(() => this.finish("ended")));
     if (untilNs !== undefined) {
       const left = Math.max(0, Number((untilNs - realtimeNs()) / 1_000_000n) + 1);
       const timer = setTimeout(() => this.finish("until"), Math.min(left, 2 ** 31 - 1));
@@ -204,12 +209,12 @@ class StallWatchdog {
   }
 
   /** The reader has taken something. */
-  touch(_file: LogFile): void {
+  touch(): void {
     this.#active = performance.now();
   }
 
-  async guard<T>(file: LogFile, read: () => Promise<T>): Promise<T> {
-    this.touch(file);
+  async guard<T>(read: () => Promise<T>): Promise<T> {
+    this.touch();
     if (this.#stalled) throw cutOff();
     return read();
   }

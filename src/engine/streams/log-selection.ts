@@ -11,20 +11,18 @@ interface LineState {
 
 export class LogSelection {
   readonly #options: LogOptions;
-  readonly #tty: boolean;
   readonly #lines: Record<LogPiece["stream"], LineState> = {
     stdout: { open: false, wanted: false },
     stderr: { open: false, wanted: false },
   };
 
-  constructor(options: LogOptions, tty: boolean) {
+  constructor(options: LogOptions) {
     this.#options = options;
-    this.#tty = tty;
   }
 
-  /** Nothing for a piece that is not wanted; "past": neither it nor any later one is. A line is taken or left as a whole, by the
-   *  time of its first piece, and dated once. */
-  select(piece: LogPiece): readonly OutputChunk[] | "past" {
+  /** What to send of a piece; undefined for one that is not wanted; "past": neither it nor any later one is. A line is taken or
+   *  left as a whole, by the time of its first piece, and dated once. */
+  select(piece: LogPiece): Buffer | undefined | "past" {
     const line = this.#lines[piece.stream];
     const first = !line.open;
     line.open = !piece.complete;
@@ -33,10 +31,9 @@ export class LogSelection {
       if (verdict === "past") return "past";
       line.wanted = verdict === "wanted" && this.#options[piece.stream];
     }
-    if (!line.wanted) return [];
-    const stream = this.#tty ? "console" : piece.stream;
-    if (!first || !this.#options.timestamps) return [{ stream, data: piece.data }];
-    return [{ stream, data: Buffer.concat([Buffer.from(`${utc(piece.time)} `), piece.data]) }];
+    if (!line.wanted) return undefined;
+    if (!first || !this.#options.timestamps) return piece.data;
+    return Buffer.concat([Buffer.from(`${utc(piece.time)} `), piece.data]);
   }
 
   #judge(piece: LogPiece): "wanted" | "early" | "past" {
@@ -53,4 +50,43 @@ function utc(time: string): string {
   if (time.length === 35 && time.endsWith("+00:00")) return `${time.slice(0, 29)}Z`;
   const ns = parseRfc3339(time);
   return ns === undefined ? time : formatNanoseconds(ns);
+}
+
+/** As large as the pieces in which Docker sends a long line. */
+const chunkBytes = 16 * 1024;
+
+/** Neighbours of one stream become one chunk: what is sent for a short line costs more than the line. */
+export class ChunkJoiner {
+  readonly #tty: boolean;
+  #chunks: OutputChunk[] = [];
+  #stream: LogPiece["stream"] = "stdout";
+  #parts: Buffer[] = [];
+  #size = 0;
+
+  constructor(tty: boolean) {
+    this.#tty = tty;
+  }
+
+  add(stream: LogPiece["stream"], data: Buffer): void {
+    if (stream !== this.#stream || this.#size + data.length > chunkBytes) this.#close();
+    this.#stream = stream;
+    this.#parts.push(data);
+    this.#size += data.length;
+  }
+
+  /** What was added since the last time. */
+  take(): readonly OutputChunk[] {
+    this.#close();
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    return chunks;
+  }
+
+  #close(): void {
+    if (this.#size > 0) {
+      this.#chunks.push({ stream: this.#tty ? "console" : this.#stream, data: Buffer.concat(this.#parts, this.#size) });
+    }
+    this.#parts = [];
+    this.#size = 0;
+  }
 }

@@ -65,27 +65,35 @@ const everything: LogOptions = {
 };
 const second = (n: number) => BigInt(Date.UTC(2026, 10, 21, 10, 0, n)) * 1_000_000n;
 
+const never: LogSource["onEnd"] = () => () => undefined;
+const atOnce: LogSource["onEnd"] = (callback) => {
+  callback();
+  return () => undefined;
+};
+
 async function read(
   options: Partial<LogOptions> = {},
   source: Partial<LogSource> = {},
   signal = new AbortController().signal,
 ) {
-  const full = { path, tty: false, ended: Promise.resolve(), ...source };
+  const full = { path, tty: false, onEnd: atOnce, ...source };
   const out: string[] = [];
   for await (const { stream, data } of readLog(full, { ...everything, ...options }, { inotify, signal })) {
-    out.push(`${stream}:${data.toString()}`);
+    const prefix = `${stream}:`;
+    if (out.at(-1)?.startsWith(prefix) === true) out[out.length - 1] += data.toString();
+    else out.push(`${prefix}${data.toString()}`);
   }
   return out;
 }
 
 describe("reading a log", () => {
-  test("stdout and stderr apart, one chunk a record, with its line end", async () => {
+  test("stdout and stderr apart, with their line ends", async () => {
     write("stdout", "a\n");
     write("stderr", "b\n");
     write("stdout", "\n");
     expect(await read()).toEqual(["stdout:a\n", "stderr:b\n", "stdout:\n"]);
-    expect(await read({ stderr: false })).toEqual(["stdout:a\n", "stdout:\n"]);
-    expect(await read({}, { tty: true })).toEqual(["console:a\n", "console:b\n", "console:\n"]);
+    expect(await read({ stderr: false })).toEqual(["stdout:a\n\n"]);
+    expect(await read({}, { tty: true })).toEqual(["console:a\nb\n\n"]);
   });
 
   test("a line written in pieces comes as it was written and is dated once", async () => {
@@ -108,8 +116,8 @@ describe("reading a log", () => {
     for (const n of [1, 2, 3, 4]) write("stdout", `${n}\n`, n);
     write("stdout", "5a", 5);
     write("stdout", "5b\n", 9);
-    expect(await read({ sinceNs: second(2), untilNs: second(4) })).toEqual(["stdout:2\n", "stdout:3\n"]);
-    expect(await read({ sinceNs: second(5) })).toEqual(["stdout:5a", "stdout:5b\n"]);
+    expect(await read({ sinceNs: second(2), untilNs: second(4) })).toEqual(["stdout:2\n3\n"]);
+    expect(await read({ sinceNs: second(5) })).toEqual(["stdout:5a5b\n"]);
     expect(await read({ sinceNs: second(6) })).toEqual([]);
   });
 
@@ -121,10 +129,10 @@ describe("reading a log", () => {
     write("stdout", "3");
     write("stdout", "3\n");
     expect(await read({ tail: 0 })).toEqual([]);
-    expect(await read({ tail: 1 })).toEqual(["stdout:3", "stdout:3\n"]);
-    expect(await read({ tail: 2 })).toEqual(["stderr:2\n", "stdout:3", "stdout:3\n"]);
-    expect(await read({ tail: 3 })).toEqual(["stdout:1\n", "stderr:2\n", "stdout:3", "stdout:3\n"]);
-    expect(await read({ tail: 99 })).toHaveLength(4);
+    expect(await read({ tail: 1 })).toEqual(["stdout:33\n"]);
+    expect(await read({ tail: 2 })).toEqual(["stderr:2\n", "stdout:33\n"]);
+    expect(await read({ tail: 3 })).toEqual(["stdout:1\n", "stderr:2\n", "stdout:33\n"]);
+    expect(await read({ tail: 99 })).toHaveLength(3);
   });
 
   test("damaged lines and an unfinished record are passed over", async () => {
@@ -132,7 +140,7 @@ describe("reading a log", () => {
     appendFileSync(path, "\0\0\0garbage\n\nno record here\n");
     write("stdout", "b\n");
     appendFileSync(path, "2026-11-21T10:00:09.000000001+00:00 stdout F half");
-    expect(await read()).toEqual(["stdout:a\n", "stdout:b\n"]);
+    expect(await read()).toEqual(["stdout:a\nb\n"]);
   });
 
   test("an unfinished line is shown", async () => {
@@ -142,27 +150,27 @@ describe("reading a log", () => {
 });
 
 describe("following a log", () => {
-  /** Reads until `count` chunks came. */
+  /** Reads until `count` lines came. */
   async function follow(count: number, during: () => void | Promise<void>) {
     const stop = new AbortController();
-    const out: string[] = [];
-    const source = { path, tty: false, ended: new Promise<void>(() => undefined) };
+    let text = "";
+    const source = { path, tty: false, onEnd: never };
     const reading = (async () => {
       const chunks = readLog(source, { ...everything, follow: true }, { inotify, signal: stop.signal });
       for await (const { data } of chunks) {
-        out.push(data.toString());
-        if (out.length === count) stop.abort();
+        text += data.toString();
+        if (text.split("\n").length > count) stop.abort();
       }
     })();
     await during();
     await reading;
-    return out;
+    return text;
   }
 
   test("what is written later arrives, after the tail", async () => {
     write("stdout", "old\n");
     write("stdout", "older\n");
-    const source = { path, tty: false, ended: new Promise<void>(() => undefined) };
+    const source = { path, tty: false, onEnd: never };
     const options = { ...everything, follow: true, tail: 1 };
     const chunks = readLog(source, options, { inotify, signal: new AbortController().signal });
     expect((await chunks.next()).value?.data.toString()).toBe("older\n");
@@ -175,7 +183,7 @@ describe("following a log", () => {
     const keeper = new LogKeeper(inotify, () => undefined);
     write("stdout", "0\n");
     keeper.watch("c1", path, { maxBytes: 1, maxFiles: 3 });
-    const expected = Array.from({ length: 30 }, (_, i) => `${i}\n`);
+    const expected = Array.from({ length: 30 }, (_, i) => `${i}\n`).join("");
     const out = await follow(30, async () => {
       for (let i = 1; i < 30; i++) {
         if (i % 10 === 0) {
@@ -185,31 +193,39 @@ describe("following a log", () => {
         write("stdout", `${i}\n`);
       }
     });
-    expect(out).toEqual(expected);
+    expect(out).toBe(expected);
     keeper.close();
   });
 
   test("ends when the container has ended, with all that it wrote", async () => {
     write("stdout", "a\n");
-    let end: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => (end = resolve));
-    const reading = read({ follow: true }, { ended });
+    const source = new EventTarget();
+    const onEnd: LogSource["onEnd"] = (callback) => {
+      source.addEventListener("end", callback);
+      return () => source.removeEventListener("end", callback);
+    };
+    const chunks = readLog(
+      { path, tty: false, onEnd },
+      { ...everything, follow: true },
+      { inotify, signal: new AbortController().signal },
+    );
+    const first = await chunks.next();
     write("stdout", "last\n");
-    end();
-    expect(await reading).toEqual(["stdout:a\n", "stdout:last\n"]);
+    source.dispatchEvent(new Event("end"));
+    const rest = [first.value?.data.toString()];
+    for await (const { data } of chunks) rest.push(data.toString());
+    expect(rest).toEqual(["a\n", "last\n"]);
   });
 
   test("ends at until although nothing comes any more", async () => {
     write("stdout", "a\n");
-    expect(await read({ follow: true, untilNs: second(3) }, { ended: new Promise(() => undefined) })).toEqual([
-      "stdout:a\n",
-    ]);
+    expect(await read({ follow: true, untilNs: second(3) }, { onEnd: never })).toEqual(["stdout:a\n"]);
   });
 
   test("a follower who has slept through whole files is told so", async () => {
     write("stdout", "a\n");
     keepLogFiles(path, { maxBytes: 1, maxFiles: 2 });
-    const source = { path, tty: false, ended: new Promise<void>(() => undefined) };
+    const source = { path, tty: false, onEnd: never };
     const signal = new AbortController().signal;
     const chunks = readLog(source, { ...everything, follow: true }, { inotify, signal });
     expect((await chunks.next()).value).toMatchObject({ stream: "stdout" });
