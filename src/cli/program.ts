@@ -42,6 +42,7 @@ const commands: Readonly<Record<string, Entry>> = {
   images: { summary: "list the images of containers", load: () => import("./commands/images.ts") },
   volumes: { summary: "list the volumes of the project", load: () => import("./commands/volumes.ts") },
   wait: { summary: "wait until services have ended", load: () => import("./commands/wait.ts") },
+  cp: { summary: "copy files to and from containers", load: () => import("./commands/cp.ts") },
   export: { summary: "write the file system of a container as a tar", load: () => import("./commands/export.ts") },
   commit: { summary: "make an image of a container", load: () => import("./commands/commit.ts") },
   scale: { summary: "set the number of containers of services", load: () => import("./commands/scale.ts") },

@@ -108,6 +108,7 @@ describe("each command reads its own flags", () => {
     ["export", "-o", "x.tar", "web"],
     ["commit", "web", "x:1"],
     ["push", "-q"],
+    ["cp", "-aL", "--index", "1", "web:/etc/hosts", "."],
     ["pause"],
     ["unpause"],
     ["version", "--short"],
