@@ -3,6 +3,7 @@ import type { OutputChunk } from "../../engine/engine.ts";
 import { TscomposeError, errorMessage } from "../../errors.ts";
 import { empty, parameter, stdioContentType } from "../call.ts";
 import type { Call, Handler } from "../call.ts";
+import { logDetails, withDetails } from "../log-details.ts";
 import { readBoolean, readMoment, readText } from "../query.ts";
 import { encodeFrame } from "../stdcopy.ts";
 import type { ArchiveStat } from "../wire.ts";
@@ -47,7 +48,11 @@ export const logs: Handler = async (call, engine) => {
     },
     call.signal,
   );
-  return { kind: "stream", contentType: stdioContentType(!tty, call.minor), chunks: logBytes(chunks, tty) };
+  const contentType = stdioContentType(!tty, call.minor);
+  if (!readBoolean(call.query, "details")) return { kind: "stream", contentType, chunks: logBytes(chunks, tty) };
+  const details = logDetails(await engine.containers.inspect(id(call), { size: false }));
+  const detailed = withDetails(chunks, details, readBoolean(call.query, "timestamps"));
+  return { kind: "stream", contentType, chunks: logBytes(detailed, tty) };
 };
 
 async function* logBytes(chunks: AsyncIterable<OutputChunk>, tty: boolean): AsyncGenerator<Buffer, void, void> {
