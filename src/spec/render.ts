@@ -91,6 +91,7 @@ function yamlValue(value: unknown, path: readonly string[]): Rendered {
     return value.map((item) => yamlValue(item, [...path, "[]"]));
   }
   if (typeof value !== "object" || value === null) return value as Rendered;
+  if (path.at(-2) === "ulimits") return { soft: 0, hard: 0, ...value };
   const isDict = Object.getPrototypeOf(value) === null;
   const result: Record<string, Rendered> = isDict ? (Object.create(null) as Record<string, Rendered>) : {};
   for (const [key, inner] of Object.entries(value)) {
