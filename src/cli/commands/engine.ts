@@ -38,6 +38,8 @@ export async function engineServe(context: EngineCommandContext): Promise<number
         log,
         privateMounts: true,
         version,
+        // "0": health checks on Docker's schedule only.
+        eagerHealth: context.env["TSCOMPOSE_EAGER_HEALTH"] !== "0",
         ...(runtime === undefined ? {} : { runtime }),
       }),
     log,
