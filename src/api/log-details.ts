@@ -21,7 +21,7 @@ function splitOnce(entry: string): readonly [string, string] {
 
 const encode = (text: string): string => encodeURIComponent(text).replaceAll("%20", "+");
 
-/** Puts `details` into the first chunk of each line; lines of the two streams may interleave. */
+/** Puts `details` into each line. A chunk may hold several lines, and pieces of lines; those of the two streams interleave. */
 export async function* withDetails(
   chunks: AsyncIterable<OutputChunk>,
   details: string,
@@ -29,13 +29,17 @@ export async function* withDetails(
 ): AsyncGenerator<OutputChunk, void, void> {
   const inLine = new Set<OutputChunk["stream"]>();
   for await (const { stream, data } of chunks) {
-    const first = !inLine.has(stream);
-    if (data.at(-1) === 10) inLine.delete(stream);
-    else inLine.add(stream);
-    if (!first) yield { stream, data };
-    else {
-      const start = timestamps ? data.indexOf(" ") + 1 : 0;
-      yield { stream, data: Buffer.concat([data.subarray(0, start), Buffer.from(details), data.subarray(start)]) };
+    const pieces: Buffer[] = [];
+    for (let start = 0; start < data.length;) {
+      const newline = data.indexOf(10, start);
+      const end = newline < 0 ? data.length : newline + 1;
+      const textStart = timestamps ? data.indexOf(" ", start) + 1 : start;
+      if (inLine.has(stream)) pieces.push(data.subarray(start, end));
+      else pieces.push(data.subarray(start, textStart), Buffer.from(details), data.subarray(textStart, end));
+      if (newline < 0) inLine.add(stream);
+      else inLine.delete(stream);
+      start = end;
     }
+    yield { stream, data: Buffer.concat(pieces) };
   }
 }

@@ -15,13 +15,13 @@ describe("the details of a log", () => {
       await Promise.resolve();
       yield { stream: "stdout", data: Buffer.from("T1 long ") };
       yield { stream: "stderr", data: Buffer.from("T2 other\n") };
-      yield { stream: "stdout", data: Buffer.from("line\n") };
+      yield { stream: "stdout", data: Buffer.from("line\nT3 next\nT4 ") };
     }
     const lines: string[] = [];
     for await (const { data } of withDetails(chunks(), "a=b ", true)) lines.push(data.toString("utf8"));
-    expect(lines).toEqual(["T1 a=b long ", "T2 a=b other\n", "line\n"]);
+    expect(lines).toEqual(["T1 a=b long ", "T2 a=b other\n", "line\nT3 a=b next\nT4 a=b "]);
     lines.length = 0;
     for await (const { data } of withDetails(chunks(), " ", false)) lines.push(data.toString("utf8"));
-    expect(lines).toEqual([" T1 long ", " T2 other\n", "line\n"]);
+    expect(lines).toEqual([" T1 long ", " T2 other\n", "line\n T3 next\n T4 "]);
   });
 });
