@@ -39,23 +39,62 @@ export function checkMountTargets(rootfs: string, mounts: readonly ResolvedMount
   }
 }
 
-/** Where `path` leads, seen from the root; the part that does not exist yet is taken literally. */
+const maxLinks = 40;
+
+/** Where `path` leads, seen from the root. A symlink is followed also where its target does not exist yet: it will, once the
+ *  runtime has mounted /proc and /sys. The part that does not exist is taken literally. */
 function placeInRoot(root: number, rootPath: string, path: string): string {
   const missing: string[] = [];
-  const parts = path.split("/").filter((part) => part !== "");
+  let parts = path.split("/").filter((part) => part !== "");
+  let links = 0;
   for (;;) {
     try {
-      const how = { flags: libc.O_PATH, resolve: libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS };
-      const fd = libc.openat2(root, parts.join("/") || ".", how);
+      const fd = openInRoot(root, parts, libc.O_PATH);
       const real = readlinkSync(`/proc/self/fd/${fd}`).slice(rootPath === "/" ? 0 : rootPath.length);
       closeSync(fd);
       return join("/", real, ...missing);
     } catch (error) {
-      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(libc.syscallErrno(error) ?? "")) throw error;
+      if (!isUnreachable(error)) throw error;
+      const target = links < maxLinks ? linkTarget(root, parts) : undefined;
       const last = parts.pop();
       if (last === undefined) return join("/", ...missing);
-      missing.unshift(last);
+      if (target === undefined) missing.unshift(last);
+      else {
+        links++;
+        const from = target.startsWith("/") ? [] : parts;
+        parts = [...from, ...target.split("/").filter((part) => part !== "")];
+      }
     }
+  }
+}
+
+function openInRoot(root: number, parts: readonly string[], flags: number): number {
+  return libc.openat2(root, parts.join("/") || ".", {
+    flags,
+    resolve: libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS,
+  });
+}
+
+const isUnreachable = (error: unknown): boolean =>
+  ["ENOENT", "ENOTDIR", "ELOOP"].includes(libc.syscallErrno(error) ?? "");
+
+/** What the last component says if it is a symlink. */
+function linkTarget(root: number, parts: readonly string[]): string | undefined {
+  const last = parts.at(-1);
+  if (last === undefined || last === "." || last === "..") return undefined;
+  let parent: number;
+  try {
+    parent = openInRoot(root, parts.slice(0, -1), libc.O_PATH | libc.O_DIRECTORY);
+  } catch (error) {
+    if (isUnreachable(error)) return undefined;
+    throw error;
+  }
+  try {
+    return readlinkSync(`/proc/self/fd/${parent}/${last}`);
+  } catch {
+    return undefined; // it is none, or is not there
+  } finally {
+    closeSync(parent);
   }
 }
 
