@@ -6,15 +6,15 @@ import { constants as osConstants } from "node:os";
 import { join } from "node:path";
 import { errorMessage } from "../../errors.ts";
 import { spawnPiped, type PipedChild } from "../../host/child.ts";
-import { openConsoleSocket } from "../../host/console-socket.ts";
 import { pidfdOpen, pidfdSendSignal, syscallErrno } from "../../host/libc.ts";
 import type { Poller } from "../../host/poller.ts";
 import { processStat } from "../../host/process-identity.ts";
-import { openPty, openTerminal, setTerminalSize } from "../../host/terminal.ts";
+import { openTerminal, setTerminalSize } from "../../host/terminal.ts";
 import type { OutputChunk } from "../engine.ts";
 import { specText } from "../runtime/rlimits.ts";
 import { explainExecFailure, type ExecFailure } from "./exec-failure.ts";
 import type { RuntimeProcess } from "./exec-process.ts";
+import { launchWithTerminal, type TerminalLaunch } from "./exec-terminal.ts";
 import { OutputPump } from "./output-pump.ts";
 
 export interface ExecTarget {
@@ -118,10 +118,9 @@ function runWithPipes(child: PipedChild, context: Context): RunningExec {
   return { ...common({ child, pump, context }), ended, ...input(child.stdin), resize: () => undefined };
 }
 
-function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Poller): RunningExec {
+function runWithTerminal(launch: Omit<TerminalLaunch, "pidFile">, context: Context, poller: Poller): RunningExec {
   const pump = new OutputPump("exec");
-  const { child, master } = launch.sendsTerminal ? launchForTerminal(launch, poller) : launchOnTerminal(launch);
-  const relaying = launch.sendsTerminal ? Promise.resolve() : hasStarted(child, context.files.pid);
+  const { child, master, relaying } = launchWithTerminal({ ...launch, pidFile: context.files.pid }, poller);
   let size = launch.process.consoleSize;
   let terminal: number | undefined;
   const opened = master.then((fd) => {
@@ -156,53 +155,6 @@ function runWithTerminal(launch: TerminalLaunch, context: Context, poller: Polle
       if (!launch.sendsTerminal) void relaying.then(() => child.kill("SIGWINCH"));
     },
   };
-}
-
-const startPollMs = 2;
-
-/** A runtime that relays takes input, and heeds a change of size, once the command runs. Resolves also when it ends before. */
-async function hasStarted(child: PipedChild, pidFile: string): Promise<void> {
-  let ended = false;
-  void child.exited.catch(() => undefined).then(() => (ended = true));
-  while (!ended && statSync(pidFile, { throwIfNoEntry: false }) === undefined) {
-    await new Promise((resolve) => setTimeout(resolve, startPollMs));
-  }
-}
-
-interface TerminalLaunch {
-  readonly argv: (extra: readonly string[]) => string[];
-  readonly directory: string;
-  readonly process: RuntimeProcess;
-  readonly sendsTerminal: boolean;
-}
-interface TerminalChild {
-  readonly child: PipedChild;
-  /** The engine's end. */
-  readonly master: Promise<number>;
-}
-
-const nothing = { stdin: false, stdout: false, stderr: false };
-
-function launchForTerminal(launch: TerminalLaunch, poller: Poller): TerminalChild {
-  const socket = openConsoleSocket(launch.directory, poller);
-  const child = spawnPiped(launch.argv(["--tty", "--console-socket", socket.path]), nothing);
-  void child.exited.finally(() => socket.close()).catch(() => undefined);
-  return { child, master: socket.terminal };
-}
-
-function launchOnTerminal(launch: TerminalLaunch): TerminalChild {
-  const { master, slave } = openPty();
-  try {
-    const { consoleSize } = launch.process;
-    if (consoleSize !== undefined) setTerminalSize(master, consoleSize.height, consoleSize.width);
-    const child = spawnPiped(launch.argv(["--tty"]), { ...nothing, terminal: slave });
-    return { child, master: Promise.resolve(master) };
-  } catch (error) {
-    closeSync(master);
-    throw error;
-  } finally {
-    closeSync(slave);
-  }
 }
 
 function common(exec: { readonly child: PipedChild; readonly pump: OutputPump; readonly context: Context }): {
