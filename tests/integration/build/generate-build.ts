@@ -1,0 +1,200 @@
+/** Build contexts and Dockerfiles out of a seed, for the comparison with BuildKit. */
+import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed;
+  }
+
+  /** 0 to `bound` - 1. Source: mulberry32. */
+  below(bound: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * bound);
+  }
+
+  pick<T>(items: readonly T[]): T {
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new Error("nothing to pick from");
+    return item;
+  }
+}
+
+const fileModes = [0o644, 0o600, 0o755, 0o664, 0o400];
+const directoryModes = [0o755, 0o700, 0o775];
+
+/** Fixed names, so that instructions can name them; which of them exist is up to the seed, but for a few. */
+function makeContext(random: Random, directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  const file = (path: string): void => {
+    const full = join(directory, path);
+    mkdirSync(join(full, ".."), { recursive: true });
+    writeFileSync(full, `${path} ${random.below(1000)}\n`);
+    chmodSync(full, random.pick(fileModes));
+    utimesSync(full, 1_600_000_000 + random.below(1000), 1_600_000_000 + random.below(1000));
+  };
+  for (const path of ["a.txt", "b.txt", "d/one", "d/two.md", "d/e/three", "run.sh"]) file(path);
+  for (const path of ["c.log", "d/e/f/four", "d/x.log", "empty/.keep", "w/a1", "w/a2", "w/b1", "sp ace", "ü.txt"]) {
+    if (random.below(3) > 0) file(path);
+  }
+  for (const path of ["d", "d/e"]) chmodSync(join(directory, path), random.pick(directoryModes));
+  const links: readonly (readonly [string, string])[] = [
+    ["ln-file", "a.txt"],
+    ["ln-dir", "d"],
+    ["d/up", "../b.txt"],
+    ["ln-none", "nowhere"],
+    ["ln-abs", "/d/one"],
+  ];
+  for (const [path, target] of links) if (random.below(2) === 0) symlinkSync(target, join(directory, path));
+  if (random.below(3) === 0) {
+    const patterns = ["*.log", "**/*.md", "d/e", "!d/e/three", "w/a?", "empty", "# no", "d/*", "!d/one", "**/f"];
+    const lines = Array.from({ length: 1 + random.below(3) }, () => random.pick(patterns));
+    writeFileSync(join(directory, ".dockerignore"), `${lines.join("\n")}\n`);
+  }
+}
+
+const sources = [
+  "a.txt",
+  "b.txt",
+  "d",
+  "d/",
+  "d/e",
+  "d/one",
+  ".",
+  "*.txt",
+  "w/*",
+  "d/*",
+  "ln-file",
+  "ln-dir",
+  "d/up",
+  "run.sh",
+  "[ab].txt",
+  "d/e/*",
+];
+const destinations = [
+  "/",
+  "/x",
+  "/x/",
+  "/x/y",
+  "/x/y/",
+  ".",
+  "./",
+  "rel",
+  "rel/",
+  "/bin/new",
+  "/tmp/",
+  "/lnk",
+  "/lnk/z",
+  "/x/.",
+];
+const flags = [
+  "",
+  "",
+  "",
+  "--chown=1000:1000 ",
+  "--chown=5 ",
+  "--chown=app ",
+  "--chown=app:extra ",
+  "--chmod=640 ",
+  "--chmod=u=rwX,go=rX ",
+  "--link ",
+  "--parents ",
+  "--exclude=*.md ",
+  "--exclude=e ",
+];
+
+function copy(random: Random, keyword: string): string {
+  const several = random.below(4) === 0;
+  const from = several ? `${random.pick(sources)} ${random.pick(sources)}` : random.pick(sources);
+  const destination = several ? random.pick(["/x/", "/m/n/", "./", "/tmp/"]) : random.pick(destinations);
+  const flag = random.pick(flags);
+  return `${keyword} ${keyword === "ADD" && flag.startsWith("--parents") ? "" : flag}${from} ${destination}`;
+}
+
+const runs = [
+  "RUN mkdir -p /r/s && echo hi > /r/s/f && chmod 600 /r/s/f",
+  "RUN rm -rf /x /tmp/* && touch /gone",
+  "RUN ln -s /x /lnk && ln -s rel /lnk2",
+  "RUN echo $FOO ${BAR:-none} > /vars; id -u >> /vars; pwd >> /vars",
+  "RUN chmod 711 /home && chown 1000:1000 /home/app",
+  "RUN ln /bin/busybox /bb || true",
+  "RUN mkfifo /fifo; echo done",
+  "RUN rm -f /etc/group; mkdir /etc/group.d",
+  'RUN ["/bin/sh", "-c", "echo exec > /exec"]',
+  "RUN <<EOF\necho one > /here\necho two >> /here\nEOF",
+  "RUN <<EOF\n#!/bin/sh\necho $0 > /script\nEOF",
+  "RUN --mount=type=tmpfs,target=/t echo x > /t/x",
+  "RUN --mount=type=cache,target=/cache/deep echo x > /cache/deep/x",
+  "RUN --mount=type=bind,target=/ctx cp /ctx/a.txt /copied",
+  "RUN --mount=type=bind,source=d,target=/mnt/d,rw echo x > /mnt/d/new; ls /mnt/d > /listing",
+  "RUN --network=none echo none > /none",
+  "RUN mkdir -p /op && rm -rf /op && mkdir /op && echo new > /op/f",
+];
+
+const metadata = [
+  "ENV FOO=bar",
+  'ENV FOO="two words" BAR=$FOO',
+  "ENV OLD style value",
+  "ARG BAR=arg",
+  "ARG FOO",
+  'LABEL a=b c="d e"',
+  "LABEL v=$FOO",
+  "EXPOSE 80 443/tcp 53/udp",
+  "EXPOSE 7000-7002",
+  "VOLUME /data /x",
+  "WORKDIR /w",
+  "WORKDIR sub",
+  "WORKDIR /w/../z",
+  "CMD echo $FOO",
+  'CMD ["a", "b"]',
+  "ENTRYPOINT sleep 1",
+  'ENTRYPOINT ["/bin/e"]',
+  "STOPSIGNAL SIGUSR1",
+  'SHELL ["/bin/sh", "-ec"]',
+  "HEALTHCHECK --interval=5s --retries=2 CMD true",
+  "HEALTHCHECK NONE",
+  "ONBUILD RUN echo later",
+  "MAINTAINER somebody",
+];
+
+function instruction(random: Random, stage: number): string {
+  const kind = random.below(10);
+  if (kind < 3) return copy(random, "COPY");
+  if (kind === 3) return copy(random, "ADD");
+  if (kind < 6) return random.pick(runs);
+  if (kind === 6 && stage > 0)
+    return `COPY --from=s${random.below(stage)} ${random.pick(["/bin", "/etc", "/x", "/home", "/home/app", "/etc/pass*"])} ${random.pick(["/from/", "/from", "/"])}`;
+  if (kind === 7) return `COPY <<EOF ${random.pick(["/doc", "doc", "/x/doc"])}\nvalue $FOO\nEOF`;
+  return random.pick(metadata);
+}
+
+function makeDockerfile(random: Random): string {
+  const stages = 1 + random.below(3);
+  const lines: string[] = [];
+  for (let stage = 0; stage < stages; stage += 1) {
+    const bases = ["busybox", "busybox", ...(stage > 0 ? [`s${stage - 1}`, "scratch"] : [])];
+    const base = random.pick(bases);
+    lines.push(`FROM ${base} AS s${stage}`);
+    const count = 1 + random.below(6);
+    for (let index = 0; index < count; index += 1) {
+      const line = instruction(random, stage);
+      // Nothing can run where there is no shell.
+      if (base === "scratch" && line.startsWith("RUN")) continue;
+      lines.push(line);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** @returns the Dockerfile's text; it is in the directory too. */
+export function generateBuild(seed: number, directory: string): string {
+  const random = new Random(seed);
+  makeContext(random, directory);
+  const text = makeDockerfile(random);
+  writeFileSync(join(directory, "Dockerfile"), text);
+  return text;
+}
