@@ -91,11 +91,15 @@ function finishOn<T>(loading: Loading, options: LoadOptions, work: () => T): T {
     if (error !== stopLoading) throw error;
   }
   const failed = report.errors > 0 || (options.strict === true && report.diagnostics.length > 0);
-  if (failed || result === undefined) throw invalid(report.diagnostics, options);
+  if (failed || result === undefined) throw specInvalid(report.diagnostics, options);
   return result;
 }
 
-function invalid(diagnostics: readonly Diagnostic[], options: LoadOptions): TscomposeError {
+/** One error that carries all of them; with `strict`, warnings are errors too. */
+export function specInvalid(
+  diagnostics: readonly Diagnostic[],
+  options: Pick<LoadOptions, "strict"> = {},
+): TscomposeError {
   const raised =
     options.strict === true ? diagnostics.map((one): Diagnostic => ({ ...one, severity: "error" })) : diagnostics;
   const errors = raised.filter((one) => one.severity === "error");

@@ -1,6 +1,6 @@
 import { makeDict } from "./bind/decode.ts";
 import { compareBytes } from "./compare.ts";
-import type { Project, Service } from "./model.ts";
+import type { Project, SshKey } from "./model.ts";
 import { secretContentKey } from "./resolve-environment.ts";
 import type { Node } from "./tree.ts";
 
@@ -16,39 +16,50 @@ export function renderJson(project: Project): Rendered {
     ["services", project.services],
   ];
   for (const section of ["networks", "volumes", "secrets", "configs"] as const) {
-    if (Object.keys(project[section]).length > 0) sections.push([section, project[section]]);
+    const resources = project[section] as Project["secrets"];
+    if (Object.keys(resources).length > 0) sections.push([section, printableObjects(section, resources)]);
   }
   sections.push(...Object.entries(project.extensions));
   const root = Object.create(null) as Record<string, Rendered>;
   for (const [key, value] of sections.toSorted(([a], [b]) => compareBytes(a, b))) {
-    root[key] = key.startsWith("x-") ? (value as Rendered) : plainJson(value, [key]);
+    root[key] = key.startsWith("x-") ? (value as Rendered) : plainJson(value, key);
   }
   return root;
 }
 
-function plainJson(value: unknown, path: readonly string[]): Rendered {
-  if (Array.isArray(value)) {
-    if (path.length === 4 && path[0] === "services" && path[3] === "ssh") return value.map(sshJson);
-    return value.map((item, index) => plainJson(item, [...path, String(index)]));
-  }
+function plainJson(value: unknown, key: string): Rendered {
   if (typeof value !== "object" || value === null) return value as Rendered;
+  if (Array.isArray(value)) {
+    return value.map((item: unknown) => (key === "ssh" && isSshKey(item) ? sshJson(item) : plainJson(item, "")));
+  }
   const isDict = Object.getPrototypeOf(value) === null;
   const result: Record<string, Rendered> = isDict ? (Object.create(null) as Record<string, Rendered>) : {};
-  for (const [key, inner] of Object.entries(value)) {
-    if (!isDict && key.startsWith("x-")) continue;
-    if (hidesContent(path, key, value)) continue;
-    result[key] = plainJson(inner, [...path, key]);
+  const record = value as Record<string, unknown>;
+  for (const name of Object.keys(record)) {
+    if (isDict || !name.startsWith("x-")) result[name] = plainJson(record[name], isDict ? "" : name);
   }
   return result;
 }
 
-/** Content that was read from the environment is a secret's, or would hide where a config's came from. */
-function hidesContent(path: readonly string[], key: string, object: object): boolean {
-  if (key !== "content" || path.length !== 2) return false;
-  return path[0] === "secrets" || (path[0] === "configs" && "environment" in object);
+function isSshKey(value: unknown): value is SshKey {
+  return typeof value === "object" && value !== null && "id" in value && "path" in value;
 }
 
-function sshJson(key: { readonly id: string; readonly path: string }): Rendered {
+/** Content that was read from the environment is a secret's, or would hide where a config's came from. */
+function printableObjects(section: string, resources: Project["secrets"]): Project["secrets"] {
+  if (section !== "secrets" && section !== "configs") return resources;
+  return makeDict(
+    Object.entries(resources).map(([name, object]) => {
+      if (object.content === undefined || (section === "configs" && object.environment === undefined)) {
+        return [name, object] as const;
+      }
+      const { content: _, ...rest } = object;
+      return [name, rest] as const;
+    }),
+  );
+}
+
+function sshJson(key: SshKey): Rendered {
   if (key.path === "") return key.id;
   throw new RangeError(`ssh key "${key.id}" has a path`);
 }
@@ -64,47 +75,45 @@ export function renderModelTree(tree: Node): Rendered {
 /** Plain data for a YAML writer: `x-*` everywhere, no empty `command`, structs that say nothing left out. */
 export function renderYaml(project: Project): Rendered {
   const root: Record<string, Rendered> = project.name === "" ? {} : { name: project.name };
-  root["services"] = yamlDict(project.services, (service) => yamlService(service));
+  root["services"] = yamlValue(project.services, "", "");
   for (const section of ["networks", "volumes", "secrets", "configs", "models"] as const) {
-    const resources: Readonly<Record<string, unknown>> = project[section];
-    if (Object.keys(resources).length === 0) continue;
-    root[section] = yamlDict(resources, (resource, name) => yamlValue(resource, [section, name]));
+    const resources = printableObjects(section, project[section] as Project["secrets"]);
+    if (Object.keys(resources).length > 0) root[section] = yamlValue(resources, "", "");
   }
   for (const [key, value] of Object.entries(project.extensions)) root[key] = value as Rendered;
   return root;
 }
 
-function yamlDict<T>(dict: Readonly<Record<string, T>>, render: (value: T, key: string) => Rendered): Rendered {
-  return makeDict(Object.entries(dict).map(([key, value]) => [key, render(value, key)] as const));
-}
-
-function yamlService(service: Service): Rendered {
-  return yamlValue(service, ["services", "*"]);
-}
-
 /** Structs that are no pointers in Docker Compose: left out of YAML while they are empty. */
 const quietWhenEmpty = new Set(["ipam", "resources", "placement"]);
+/** The two structs without JSON names have lower-case ones in YAML. */
+const unnamed = new Map([
+  ["Path", "path"],
+  ["Rate", "rate"],
+  ["Weight", "weight"],
+]);
 
-function yamlValue(value: unknown, path: readonly string[]): Rendered {
-  if (Array.isArray(value)) {
-    if (path.at(-1) === "ssh" && path.at(-2) === "build") return value.map(sshYaml);
-    return value.map((item) => yamlValue(item, [...path, "[]"]));
-  }
+/** `key`: the struct field the value stands in, "" in a dict; `parent`: the field that the struct or dict stands in. */
+function yamlValue(value: unknown, key: string, parent: string): Rendered {
   if (typeof value !== "object" || value === null) return value as Rendered;
-  if (path.at(-2) === "ulimits") return { soft: 0, hard: 0, ...value };
+  if (Array.isArray(value)) {
+    return value.map((item: unknown) => (key === "ssh" && isSshKey(item) ? sshYaml(item) : yamlValue(item, "", key)));
+  }
+  if (parent === "ulimits") return { soft: 0, hard: 0, ...value };
   const isDict = Object.getPrototypeOf(value) === null;
   const result: Record<string, Rendered> = isDict ? (Object.create(null) as Record<string, Rendered>) : {};
-  for (const [key, inner] of Object.entries(value)) {
-    if (!isDict && leftOut(key, inner, path)) continue;
-    if (hidesContent(path, key, value)) continue;
-    result[yamlKey(key, path)] = yamlValue(inner, [...path, key]);
+  const record = value as Record<string, unknown>;
+  for (const name of Object.keys(record)) {
+    const inner = record[name];
+    if (isDict) result[name] = yamlValue(inner, "", key);
+    else if (!leftOut(name, inner, parent)) result[unnamed.get(name) ?? name] = yamlValue(inner, name, key);
   }
   return result;
 }
 
-function leftOut(key: string, value: unknown, path: readonly string[]): boolean {
+function leftOut(key: string, value: unknown, parent: string): boolean {
   if ((key === "command" || key === "entrypoint") && value === null) return true;
-  if (key === "exec" && path.includes("watch")) return isEmptyHook(value);
+  if (key === "exec" && parent === "watch") return isEmptyHook(value);
   return quietWhenEmpty.has(key) && typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
@@ -112,11 +121,6 @@ function isEmptyHook(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.values(value).every((inner) => inner === null);
 }
 
-/** The two structs without JSON names have lower-case ones in YAML. */
-function yamlKey(key: string, path: readonly string[]): string {
-  return path.includes("blkio_config") ? key.toLowerCase() : key;
-}
-
-function sshYaml(key: { readonly id: string; readonly path: string }): Rendered {
+function sshYaml(key: SshKey): Rendered {
   return key.path === "" ? key.id : `${key.id}: ${key.path}`;
 }

@@ -41,7 +41,7 @@ export const supportRows: readonly (readonly [pattern: string, support: Support]
     honoured,
   ),
   ...inService("storage_opt sysctls tmpfs tty ulimits user userns_mode uts volumes volumes_from working_dir", honoured),
-  ...inService("build", later("up", "images are not built here yet")),
+  ...inService("build", honoured),
   ...inService("develop", later("watch", "files are not watched yet")),
   ...inService("pre_start post_start pre_stop", later("up", "hooks are not run yet")),
   ...inService("provider", later("up", "providers are not run yet")),
@@ -89,19 +89,12 @@ export function supportOf(path: readonly string[]): Support | undefined {
 /** Keys that Docker Compose fills in itself, so their presence in the model says nothing about the file. */
 const filledIn = new Set(["name", "mode"]);
 
-/** Errors for keys that `command` does not honour yet, by name and place; warnings for keys without effect. `available`: service
- *  keys that the caller does honour (`build` once there is a builder). */
-export function checkSupported(
-  result: LoadResult,
-  command: SupportedCommand,
-  available: ReadonlySet<string> = new Set(),
-): readonly Diagnostic[] {
+/** Errors for keys that `command` does not honour yet, by name and place; warnings for keys without effect. */
+export function checkSupported(result: LoadResult, command: SupportedCommand): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   const visit = (value: unknown, path: readonly string[], node: PathTable<Support> | undefined): void => {
     const support = node?.value;
     if (support !== undefined && support.mark !== "honoured" && isSaid(value, path)) {
-      const key = path[2] ?? "";
-      if (path[0] === "services" && available.has(key)) return;
       const diagnostic = complaintOf(path, support, command, result);
       if (diagnostic !== undefined) found.push(diagnostic);
       return;

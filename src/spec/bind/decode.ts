@@ -126,7 +126,9 @@ export function list<T>(item: Decoder<T>): Decoder<T[]> {
 /** Keys sorted as Go sorts them, so that the model prints and hashes the same on every load. */
 export function makeDict<T>(pairs: Iterable<readonly [string, T]>): Record<string, T> {
   const dict = Object.create(null) as Record<string, T>;
-  for (const [key, value] of [...pairs].sort(([a], [b]) => compareBytes(a, b))) dict[key] = value;
+  const sorted = [...pairs];
+  if (sorted.length > 1) sorted.sort(([a], [b]) => compareBytes(a, b));
+  for (const [key, value] of sorted) dict[key] = value;
   return dict;
 }
 
@@ -188,7 +190,8 @@ export function struct<T>(fields: readonly Field[], extensions: "extensions" | "
 }
 
 function isZero(value: unknown): boolean {
-  if (value === false || value === 0 || value === "" || value === null) return true;
+  if (typeof value === "string") return value === "";
+  if (value === false || value === 0 || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
   // A struct is a pointer where it may be left out, so even an empty one is printed; an empty dict is not.
   return typeof value === "object" && Object.getPrototypeOf(value) === null && Object.keys(value).length === 0;

@@ -4,32 +4,47 @@ import type { Rendered } from "../render.ts";
 /** Plain data to YAML: block style, two spaces, long texts as blocks. What it writes, any YAML 1.1 or 1.2 reader takes back
  *  as it was. */
 export function writeYaml(value: Rendered): string {
-  return `${block(value, 0).replace(/^\n/, "")}\n`;
+  const parts: string[] = [];
+  write(value, 0, "", parts);
+  // What stands at the margin begins without the line break, or the space, that would part it from its key.
+  return `${parts.join("").slice(1)}\n`;
 }
 
-/** The text to stand behind `key:` or `-`, beginning with a space or a line break. */
-function block(value: Rendered, indent: number): string {
-  if (value === null) return " null";
-  if (typeof value === "string") return ` ${writeText(value, indent)}`;
-  if (typeof value !== "object") return ` ${String(value)}`;
-  const margin = "\n" + " ".repeat(indent);
-  if (isList(value)) {
-    if (value.length === 0) return " []";
-    return value.map((item) => `${margin}-${itemText(item, indent)}`).join("");
+/** What stands behind `key:` or `-`, beginning with a space or a line break. `first`: what goes before the first line instead of
+ *  a line break and the margin, beside a dash. */
+function write(value: Rendered, indent: number, first: string, parts: string[]): void {
+  if (typeof value === "string") parts.push(" ", writeText(value, indent));
+  else if (value === null) parts.push(" null");
+  else if (typeof value !== "object") parts.push(" ", String(value));
+  else if (isList(value)) writeList(value, indent, first, parts);
+  else writeMap(value, indent, first, parts);
+}
+
+function writeList(items: readonly Rendered[], indent: number, first: string, parts: string[]): void {
+  if (items.length === 0) parts.push(" []");
+  const margin = `\n${" ".repeat(indent)}`;
+  let before = first === "" ? margin : first;
+  for (const item of items) {
+    parts.push(before, "-");
+    write(item, indent + 2, " ", parts);
+    before = margin;
   }
-  const entries = Object.entries(value);
-  if (entries.length === 0) return " {}";
-  return entries.map(([key, inner]) => `${margin}${writeKey(key)}:${block(inner, indent + 2)}`).join("");
+}
+
+function writeMap(map: { readonly [key: string]: Rendered }, indent: number, first: string, parts: string[]): void {
+  const keys = Object.keys(map);
+  if (keys.length === 0) parts.push(" {}");
+  const margin = `\n${" ".repeat(indent)}`;
+  let before = first === "" ? margin : first;
+  for (const key of keys) {
+    parts.push(before, writeKey(key), ":");
+    write(map[key] ?? null, indent + 2, "", parts);
+    before = margin;
+  }
 }
 
 function isList(value: Rendered): value is readonly Rendered[] {
   return Array.isArray(value);
-}
-
-/** The first line of a nested block goes beside the dash. */
-function itemText(item: Rendered, indent: number): string {
-  const text = block(item, indent + 2);
-  return text.startsWith("\n") ? ` ${text.trimStart()}` : text;
 }
 
 function writeKey(key: string): string {
@@ -37,6 +52,7 @@ function writeKey(key: string): string {
 }
 
 function writeText(text: string, indent: number): string {
+  if (!text.includes("\n")) return writeFlat(text);
   const lines = text.split("\n");
   const blockable = lines.length > 1 && /^[^\s]/.test(text) && isPrintable(text) && !/[ \t](?:\n|$)/.test(text);
   if (!blockable) return writeFlat(text);
@@ -57,7 +73,11 @@ const traps = /^(?:y|yes|n|no|on|off|true|false|null|~|=|<<)$/i;
 const plainShape = /^[\p{L}\p{N}_./\\$(+][^\n\t]*$/u;
 const sexagesimal = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
+/** Words and paths: most of what there is. */
+const simple = /^[A-Za-z/][A-Za-z0-9_./]*(?:-[A-Za-z0-9_./]+)*$/;
+
 function writeFlat(text: string): string {
+  if (simple.test(text) && !traps.test(text)) return text;
   if (!isPrintable(text) || text.includes("\n") || text.includes("\t")) return quote(text);
   const safe =
     plainShape.test(text) &&
