@@ -5,7 +5,7 @@ import type { NetworkCreateBody } from "../engine/types.ts";
 import { formatNanoseconds, realtimeNs } from "../host/clock.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
 import { deleteLink, findLink } from "../host/rtnetlink.ts";
-import { ensureBridge } from "./bridge-device.ts";
+import { ensureBridge, isWhole } from "./bridge-device.ts";
 import { formatAddress, formatSubnet, overlaps, parseSubnet, sizeOf, type Family, type Subnet } from "./cidr.ts";
 import type { NetworkContext } from "./context.ts";
 import { chooseSubnet } from "./default-pools.ts";
@@ -118,6 +118,11 @@ export class NetworkRegistry {
     const index = ensureBridge(this.#context.netlink, network.record);
     await firewall.set(ownerOf(network), networkRules(network.record, poolSubnets));
     return index;
+  }
+
+  /** Whether its bridge is missing, down or without its addresses. */
+  isDamaged(network: LiveNetwork): boolean {
+    return !isWhole(this.#context.netlink, network.record);
   }
 
   /** After damage from outside: makes what is missing again. @returns the index of the bridge */

@@ -6,6 +6,7 @@ import { closeNetworking } from "./close.ts";
 import type { NetworkContext } from "./context.ts";
 import { defaultPools, parsePools, uniqueLocalPool } from "./default-pools.ts";
 import { Upstream } from "./dns/upstream.ts";
+import { Guard } from "./guard.ts";
 import { Firewall } from "./firewall/firewall.ts";
 import { readMachineSeed } from "./machine-seed.ts";
 import { toEngineTag } from "./names.ts";
@@ -38,6 +39,7 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
   };
   const registry = new NetworkRegistry(context, new NetworkStore(options.dataDir));
   const sandboxes = new Sandboxes(context, registry);
+  const guard = new Guard(context, { registry, sandboxes, poller: options.poller });
   await Promise.resolve();
   return {
     create: async (body) => {
@@ -55,6 +57,9 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
     rename: (containerId, name) => sandboxes.rename(containerId, name),
     setHealthy: (containerId, healthy) => sandboxes.setHealthy(containerId, healthy),
     reconcile: async () => await reconcile(context, registry, sandboxes),
-    close: async () => await closeNetworking(context, registry, sandboxes),
+    close: async () => {
+      await guard.close();
+      await closeNetworking(context, registry, sandboxes);
+    },
   };
 }

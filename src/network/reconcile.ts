@@ -1,7 +1,7 @@
 /** Brings the kernel to what the records and the adopted sandboxes say: missing bridges and ports of bridges are made, links of ours
  *  that belong to nothing go, rules are compared and repaired. */
 import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink, enslave, listLinks } from "../host/rtnetlink.ts";
+import { deleteLink, listLinks } from "../host/rtnetlink.ts";
 import { hostLinkOf } from "./attach.ts";
 import type { NetworkContext } from "./context.ts";
 import { bridgePrefix, vethPrefix } from "./names.ts";
@@ -19,7 +19,7 @@ export async function reconcile(
   const wanted = bridges.filter((network) => network.name !== "bridge" || network.members.size > 0);
   for (const network of wanted) registry.adopt(network);
   for (const network of wanted) registry.repairBridge(network);
-  replug(context, sandboxes);
+  sandboxes.repairLinks();
   await removeStrays(context, {
     bridges: new Set(wanted.map(({ record }) => record.bridgeName)),
     ports: new Set(portNames(context, sandboxes)),
@@ -31,20 +31,6 @@ function portNames(context: NetworkContext, sandboxes: Sandboxes): readonly stri
   return sandboxes
     .all()
     .flatMap((sandbox) => [...sandbox.endpoints.values()].flatMap((one) => hostLinkOf(context.tag, one) ?? []));
-}
-
-/** A bridge that was deleted and made again has lost its ports: they are there, but belong to nobody. */
-export function replug(context: NetworkContext, sandboxes: Sandboxes): void {
-  const links = new Map(listLinks(context.netlink).map((link) => [link.name, link]));
-  for (const sandbox of sandboxes.all()) {
-    for (const endpoint of sandbox.endpoints.values()) {
-      const link = links.get(hostLinkOf(context.tag, endpoint) ?? "");
-      const bridge = links.get(endpoint.network.record.bridgeName);
-      if (link === undefined || bridge === undefined || link.master === bridge.index) continue;
-      context.netlink.tryAll([enslave(link.index, bridge.index)]);
-      context.log("warn", `container ${sandbox.name} was plugged into network ${endpoint.network.name} again`);
-    }
-  }
 }
 
 async function removeStrays(

@@ -1,7 +1,7 @@
 /** Sandboxes of one engine: set up all or nothing, taken over after a restart, changed while they run, torn down whatever happens. */
 import { TscomposeError } from "../errors.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink, findLink, listLinks } from "../host/rtnetlink.ts";
+import { deleteLink, enslave, findLink, listLinks } from "../host/rtnetlink.ts";
 import { UndoStack } from "../host/undo-stack.ts";
 import { applyInterfaceSysctls, configureInterfaces, prepareNamespace, setDefaultRoutes } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
@@ -401,6 +401,36 @@ export class Sandboxes {
     if (sandbox === undefined || sandbox.healthy === healthy) return;
     sandbox.healthy = healthy;
     for (const endpoint of sandbox.endpoints.values()) this.#enter(sandbox, endpoint);
+  }
+
+  /** Plugs ports into bridges again that were deleted and made again, and makes links again that were deleted. */
+  repairLinks(): void {
+    const links = new Map(listLinks(this.#context.netlink).map((link) => [link.name, link]));
+    for (const sandbox of this.all()) {
+      for (const endpoint of sandbox.endpoints.values()) {
+        const name = hostLinkOf(this.#context.tag, endpoint);
+        const bridge = links.get(endpoint.network.record.bridgeName);
+        if (name === undefined || bridge === undefined) continue;
+        const link = links.get(name);
+        if (link === undefined) this.#replaceLink(sandbox, endpoint, bridge.index);
+        else if (link.master !== bridge.index) this.#context.netlink.execute([enslave(link.index, bridge.index)]);
+        else continue;
+        this.#context.log("warn", `container ${sandbox.name} was plugged into network ${endpoint.network.name} again`);
+      }
+    }
+  }
+
+  #replaceLink(sandbox: Sandbox, endpoint: Endpoint, bridgeIndex: number): void {
+    attachEndpoint(this.#context, sandbox.netns, { endpoint, bridgeIndex });
+    const inside = new NetlinkSocket(NETLINK_ROUTE, sandbox.netns);
+    try {
+      this.#numberInterfaces(sandbox, inside);
+      const again = sandbox.endpoints.get(endpoint.network.id) ?? endpoint;
+      configureInterfaces(inside, sandbox.netns, [toInterface(again)]);
+      setDefaultRoutes(inside, this.#routesOf(sandbox));
+    } finally {
+      inside.close();
+    }
   }
 
   /** Lets go of everything without taking anything out of the kernel: the containers go on. */

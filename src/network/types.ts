@@ -1,5 +1,6 @@
 /** What the engine asks of networking. In: networks and sandboxes as plain data. Out: addresses, bound ports, files for /etc.
  *  Knows container ids and names, no images, no Compose. Types only. */
+import type { Poller } from "../host/poller.ts";
 import type { NetworkCreateBody, NetworkInspect } from "../engine/types.ts";
 
 /** One container's membership in one network, as asked for. */
@@ -112,4 +113,6 @@ export interface NetworkingOptions {
   /** CIDR pools to take subnets from, and the prefix length of each subnet. */
   readonly pools: readonly { readonly base: string; readonly size: number }[] | undefined;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
+  /** To wait for notices of the kernel with; absent: one is made, which takes a thread of libuv's pool. */
+  readonly poller?: Poller;
 }

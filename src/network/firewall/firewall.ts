@@ -6,7 +6,7 @@ import { readSysctl, writeSysctl } from "../../host/sysctl.ts";
 import type { Subnet } from "../cidr.ts";
 import type { EngineTag } from "../names.ts";
 import { closeForwarding, parseSaved, renderChange, renderFarewell, renderRepair } from "./render.ts";
-import { skeletonRules, type Rule, type RuleFamily } from "./rules.ts";
+import { skeletonRules, type Chain, type Rule, type RuleFamily, type Table } from "./rules.ts";
 
 export interface FirewallOptions {
   readonly tag: EngineTag;
@@ -31,6 +31,8 @@ export class Firewall {
   /** Families whose chains are in the kernel. */
   readonly #installed = new Set<RuleFamily>();
   #checkWanted = false;
+  #listener: (active: boolean) => void = () => undefined;
+  #wasActive = false;
   #running: Promise<boolean> | undefined;
   #next: Promise<boolean> | undefined;
 
@@ -63,9 +65,30 @@ export class Firewall {
     return await this.#pass();
   }
 
-  /** True while any owner has rules. */
-  get active(): boolean {
-    return this.#wanted.size > 0;
+  /** True while a change or a check is under way. */
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Calls back when the first rule is in the kernel, and when the last one has gone. */
+  onActive(listener: (active: boolean) => void): void {
+    this.#listener = listener;
+  }
+
+  /** How many rules the chains should have; undefined while that is changing, or when the family has none. */
+  chainSizes(
+    family: RuleFamily,
+    chains: readonly { readonly table: Table; readonly chain: Chain }[],
+  ): readonly number[] | undefined {
+    if (this.busy || this.#dirty.size > 0 || !this.#installed.has(family)) return undefined;
+    const rules = [
+      ...skeletonRules(this.#options.tag, family, this.#options.pools),
+      ...[...this.#applied.values()].flat(),
+    ];
+    return chains.map(
+      ({ table, chain }) =>
+        rules.filter((rule) => rule.family === family && rule.table === table && rule.chain === chain).length,
+    );
   }
 
   /** Resolves when no change is under way. */
@@ -102,6 +125,11 @@ export class Firewall {
       return false;
     } finally {
       this.#running = undefined;
+      const active = this.#installed.size > 0;
+      if (active !== this.#wasActive) {
+        this.#wasActive = active;
+        this.#listener(active);
+      }
     }
   }
 

@@ -54,7 +54,11 @@ test("a shared name rotates over its members, and leaves out the unhealthy while
   lab.networking.setHealthy(b.id, false);
   expect(data(await ask(a, "svc"))).toEqual([c.ip]);
   lab.networking.setHealthy(c.id, false);
-  expect(data(await ask(a, "svc")).map(String).toSorted()).toEqual([b.ip, c.ip].toSorted());
+  expect(
+    data(await ask(a, "svc"))
+      .map(String)
+      .toSorted(),
+  ).toEqual([b.ip, c.ip].toSorted());
   lab.networking.rename(c.id, "renamed");
   expect(data(await ask(a, "renamed"))).toEqual([c.ip]);
   await lab.remove(b);

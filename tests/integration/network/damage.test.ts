@@ -1,0 +1,95 @@
+import { execFileSync } from "node:child_process";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { saveRules } from "../../../src/host/iptables.ts";
+import { inNetns } from "../../../src/host/netns.ts";
+import { eventually } from "../../support/workspace.ts";
+import { askTcp, blockedMs, Lab, port, serveTcp, type Box } from "./lab.ts";
+
+let lab: Lab;
+let web: Box;
+let other: Box;
+beforeEach(async () => {
+  lab = await Lab.create();
+  const [n1, n2] = [await lab.network("n1"), await lab.network("n2")];
+  web = await lab.box("web", [n1], { ports: [port(80, 18141)] });
+  other = await lab.box("other", [n2]);
+  for (const box of [web, other]) lab.onEnd(serveTcp(box.netns, "0.0.0.0", 80, box.name).close);
+});
+afterEach(async () => {
+  expect(await lab.dispose()).toEqual([]);
+});
+
+const rules = async (): Promise<string> => (await saveRules(4)).replace(/^#.*$/gm, "").replace(/\[\d+:\d+\]/g, "");
+const repaired = (): true | undefined => lab.log.some((line) => line.includes("have been repaired")) || undefined;
+const bridgeOf = (name: string): string => {
+  const address = lab.networking.inspect(name).IPAM.Config[0]?.Gateway ?? "";
+  return /\d+: (\S+)/.exec(execFileSync("ip", ["-o", "addr", "show", "to", address]).toString())?.[1] ?? "";
+};
+
+const damages: readonly (readonly [title: string, argv: readonly string[]])[] = [
+  ["every table is flushed and every chain deleted", ["nft", "flush", "ruleset"]],
+  ["the filter table is flushed", ["iptables", "-F"]],
+  ["the nat table is flushed", ["iptables", "-t", "nat", "-F"]],
+  ["the raw table is flushed", ["iptables", "-t", "raw", "-F"]],
+  [
+    "somebody reloads an empty set of rules",
+    ["sh", "-c", "printf '*filter\\nCOMMIT\\n*nat\\nCOMMIT\\n*raw\\nCOMMIT\\n' | iptables-restore"],
+  ],
+];
+for (const [title, [program = "", ...args]] of damages) {
+  test(`when ${title}, the rules are back within a second`, async () => {
+    const before = await rules();
+    expect(lab.log).toEqual([]);
+    const start = performance.now();
+    execFileSync(program, args);
+    await eventually(repaired, 5000);
+    expect(performance.now() - start).toBeLessThan(1000);
+    expect((await rules()).split("\n").toSorted()).toEqual(before.split("\n").toSorted());
+    expect(await askTcp(undefined, "127.0.0.1", 18141)).toMatch(/^web /);
+    expect(await askTcp(other.netns, web.ip, 80, blockedMs)).toBe("timeout");
+  });
+}
+
+test("a deleted bridge is made again with its ports", async () => {
+  execFileSync("ip", ["link", "del", bridgeOf("n1")]);
+  expect(
+    await eventually(async () =>
+      (await askTcp(undefined, "127.0.0.1", 18141, 500)).startsWith("web") ? true : undefined,
+    ),
+  ).toBe(true);
+  expect(lab.log.some((line) => line.includes("n1 was damaged"))).toBe(true);
+});
+
+test("a bridge that was taken down or lost its address is put right", async () => {
+  const bridge = bridgeOf("n1");
+  execFileSync("ip", ["link", "set", bridge, "down"]);
+  await eventually(async () =>
+    (await askTcp(undefined, "127.0.0.1", 18141, 500)).startsWith("web") ? true : undefined,
+  );
+  execFileSync("ip", ["addr", "flush", "dev", bridge]);
+  await eventually(async () =>
+    (await askTcp(undefined, "127.0.0.1", 18141, 500)).startsWith("web") ? true : undefined,
+  );
+});
+
+test("a container's link that was deleted is made again with its address and its way out", async () => {
+  inNetns(web.netns, () => execFileSync("ip", ["link", "del", "eth0"]));
+  await eventually(async () =>
+    (await askTcp(undefined, "127.0.0.1", 18141, 500)).startsWith("web") ? true : undefined,
+  );
+  expect(inNetns(web.netns, () => execFileSync("ip", ["route"]).toString())).toContain("default via");
+});
+
+test("rules of others are left alone, and a change of theirs is no damage", async () => {
+  execFileSync("sh", [
+    "-c",
+    "iptables -N OTHERS; iptables -I FORWARD 1 -j OTHERS; iptables -A OTHERS -s 192.0.2.0/24 -j DROP",
+  ]);
+  lab.onEnd(
+    () => void execFileSync("sh", ["-c", "iptables -D FORWARD -j OTHERS; iptables -F OTHERS; iptables -X OTHERS"]),
+  );
+  execFileSync("iptables", ["-F"]);
+  await eventually(repaired, 5000);
+  expect(await rules()).not.toContain("192.0.2.0");
+  execFileSync("sh", ["-c", "iptables -I FORWARD 1 -j OTHERS"]);
+});
