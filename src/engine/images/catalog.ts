@@ -112,22 +112,21 @@ export class Catalog {
     this.#parts.records.put({ ...withoutConfig(owner), tags: owner.tags.filter((other) => other !== tag) });
   }
 
-  /** Takes names away from an image. */
-  untag(image: Image, names: readonly string[]): Image {
-    const left = this.#parts.records.put({
-      ...withoutConfig(image),
-      tags: image.tags.filter((tag) => !names.includes(tag)),
-      digests: image.digests.filter((digest) => !names.includes(digest)),
-    });
+  /** Takes names away from an image; one that has none left and that nobody uses is deleted, which needs no room on the disk.
+   *  @returns the id of the image and chain ids of the layers that went, top first; empty: it is still there */
+  removeNames(image: Image, names: readonly string[]): readonly string[] {
+    const tags = image.tags.filter((tag) => !names.includes(tag));
+    const digests = image.digests.filter((digest) => !names.includes(digest));
+    const doomed = tags.length + digests.length === 0 && this.users(image.id).length === 0;
+    if (!doomed) this.#parts.records.put({ ...withoutConfig(image), tags, digests });
     for (const name of names) {
       const reference = tryParseReference(name);
       this.emit(image, "untag", reference === undefined ? name : familiarName(reference));
     }
-    return left;
+    return doomed ? [image.id, ...this.#delete(image).filter((id) => id !== image.id)] : [];
   }
 
-  /** @returns chain ids of the layers that went with it, top first */
-  delete(image: Image): readonly string[] {
+  #delete(image: Image): readonly string[] {
     this.#parts.records.delete(image.id);
     this.emit(image, "delete", image.id);
     const gone = new Set(this.collectGarbage());

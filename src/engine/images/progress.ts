@@ -1,6 +1,7 @@
 /** Progress messages of one operation: pushed by its parallel parts, read by one client. A client that reads slowly does not hold
  *  the operation up: of the counting messages only the newest of each part is kept. */
 import type { ProgressMessage } from "../types.ts";
+import { explainDiskError } from "./disk-errors.ts";
 
 export class ProgressStream implements AsyncIterable<ProgressMessage> {
   #messages: ProgressMessage[] = [];
@@ -29,7 +30,7 @@ export class ProgressStream implements AsyncIterable<ProgressMessage> {
 
   /** Ends after what was said so far, by throwing. */
   fail(error: unknown): void {
-    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#failure = explainDiskError(error);
     this.end();
   }
 

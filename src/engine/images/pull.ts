@@ -186,6 +186,7 @@ async function fetchImage(parts: ImageParts, resolved: Resolved, progress: Progr
   const release = catalog.hold(needed);
   try {
     await fetchLayers(parts, resolved, progress);
+    parts.layers.settleImpliedDirs(config.rootfs.diff_ids);
     blobs.write(resolved.configBytes);
     blobs.write(fetched.bytes);
     const digestName = canonicalName({ ...reference, tag: undefined, digest: top.digest });

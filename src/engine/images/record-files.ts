@@ -1,5 +1,5 @@
 /** JSON records in a directory, one a file. One that cannot be read is moved to `corrupt/` and reported, and the rest goes on. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { errorMessage } from "../../errors.ts";
 import { writeAtomic } from "../../host/atomic-file.ts";
@@ -35,8 +35,16 @@ export class RecordFiles<T extends object> {
     }
   }
 
+  /** On the disk when it returns. */
   write(key: string, record: T): void {
     writeAtomic(this.#path(key), `${JSON.stringify(record)}\n`);
+  }
+
+  /** On the disk some time later: for records that are of no use before the next sync of the file system. */
+  writeSoon(key: string, record: T): void {
+    const temp = `${this.#path(key)}.tmp`;
+    writeFileSync(temp, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+    renameSync(temp, this.#path(key));
   }
 
   delete(key: string): void {

@@ -38,9 +38,7 @@ function removeByName(
   const tagsLeft = image.tags.filter((tag) => tag !== name);
   const orphans = namesInRepository(tagsLeft, name).length === 0 ? namesInRepository(image.digests, name) : [];
   const names = [...new Set([name, ...orphans])];
-  const left = catalog.untag(image, names);
-  const items = names.map(untagged);
-  return left.tags.length > 0 || left.digests.length > 0 ? items : [...items, ...deleteUnused(catalog, left)];
+  return [...names.map(untagged), ...catalog.removeNames(image, names).map(deleted)];
 }
 
 function removeById(catalog: Catalog, image: Image, options: { readonly force: boolean }): readonly ImageDeleteItem[] {
@@ -57,14 +55,11 @@ function removeById(catalog: Catalog, image: Image, options: { readonly force: b
     );
   }
   const names = [...image.tags, ...image.digests];
-  const left = catalog.untag(image, names);
-  return [...names.map(untagged), ...deleteUnused(catalog, left)];
+  return [...names.map(untagged), ...catalog.removeNames(image, names).map(deleted)];
 }
 
-function deleteUnused(catalog: Catalog, image: Image): readonly ImageDeleteItem[] {
-  if (catalog.users(image.id).length > 0) return [];
-  const layers = catalog.delete(image);
-  return [image.id, ...layers.filter((id) => id !== image.id)].map((Deleted) => ({ Deleted }));
+function deleted(Deleted: string): ImageDeleteItem {
+  return { Deleted };
 }
 
 function assertNotRunning(catalog: Catalog, image: Image): void {

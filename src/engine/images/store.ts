@@ -14,6 +14,7 @@ import { Catalog } from "./catalog.ts";
 import { ChainRecords } from "./chains.ts";
 import { commitFinalImage, commitLayer } from "./commit.ts";
 import { chainIds } from "./digest.ts";
+import { withDiskErrors } from "./disk-errors.ts";
 import { filterImages } from "./filters.ts";
 import { ImageRecords, type Image } from "./image-records.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
@@ -85,8 +86,8 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
     pull: (request) => pullImage(parts, access, request),
     push: (request) => pushImage(parts, access, request),
     save: async (refs) => saveImages(parts, refs),
-    importTar: (tar, request) => importRootfs(parts, tar, request),
-    load: (archive) => loadArchive(parts, archive),
+    importTar: (tar, request) => withDiskErrors(importRootfs(parts, tar, request)),
+    load: (archive) => withDiskErrors(loadArchive(parts, archive)),
     tag: async (ref, repo, tag) => {
       const image = catalog.resolve(ref);
       const target = { ...parseReference(repo), tag: tag === undefined || tag === "" ? undefined : tag };

@@ -43,6 +43,7 @@ async function* loadImage(
     const missing = diffIds.flatMap((diffId, i) => (parts.layers.get(diffId) === undefined ? [i] : []));
     for (const i of missing) yield progress(chains[i] ?? "", 0, spool.file(image.layerMembers[i] ?? "").size);
     const layers = await Promise.all(diffIds.map((diffId, i) => loadLayer(parts, spool, { image, i, diffId })));
+    parts.layers.settleImpliedDirs(diffIds);
     for (const i of missing) yield progress(chains[i] ?? "", layers[i]?.size ?? 0, layers[i]?.size ?? 0);
     blobs.write(image.configBytes);
     const config: Descriptor = { mediaType: dockerConfig, digest: id, size: image.configBytes.length };

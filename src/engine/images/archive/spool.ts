@@ -55,6 +55,7 @@ export class ArchiveSpool implements TarHandler {
     } finally {
       decoder.close();
       if (this.#current?.fd !== undefined) closeSync(this.#current.fd);
+      if (this.#current?.file !== undefined) this.#staging.discard(this.#current.file);
       this.#current = undefined;
     }
   }

@@ -38,7 +38,10 @@ export class LayerIngest {
 
   /** Syncs the file system once for all that was added meanwhile. */
   syncSoon(): void {
-    this.#sync ??= this.#syncAll().finally(() => (this.#sync = undefined));
+    // A failure leaves the records as they are, and the next call tries again.
+    this.#sync ??= this.#syncAll()
+      .catch(() => undefined)
+      .finally(() => (this.#sync = undefined));
   }
 
   async #unpack(unpack: (directory: string) => Promise<LayerResult>): Promise<LayerRecord> {
@@ -55,6 +58,7 @@ export class LayerIngest {
     }
   }
 
+  /** Twice: the layers first, then the records that say so. */
   async #syncAll(): Promise<void> {
     for (;;) {
       const unsynced = this.#layers.all().filter(({ unsyncedBoot }) => unsyncedBoot !== undefined);
@@ -62,10 +66,11 @@ export class LayerIngest {
       const fd = openSync(this.#syncDir, "r");
       try {
         await syncfs(fd);
+        this.#layers.markSynced(unsynced);
+        await syncfs(fd);
       } finally {
         closeSync(fd);
       }
-      this.#layers.markSynced(unsynced);
     }
   }
 }

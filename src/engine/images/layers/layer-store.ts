@@ -10,6 +10,7 @@ import { assertDigest } from "../digest.ts";
 import { isObject, type JsonObject } from "../json.ts";
 import type { Compression } from "../media-types.ts";
 import { RecordFiles } from "../record-files.ts";
+import { inheritDirectories } from "./inherit-directories.ts";
 import type { StagingArea } from "../staging.ts";
 
 export interface LayerBlob {
@@ -93,9 +94,23 @@ export class LayerStore {
       unsyncedBoot: bootId(),
     };
     renameSync(directory, this.path(record));
-    this.#records.write(record.name, record);
+    this.#records.writeSoon(record.name, record);
     this.#remember(record);
     return record;
+  }
+
+  /** Gives the directories that layers only pass through what the layers below say of them. Call when all layers of an image are in
+   *  the store. @param diffIds lowest first */
+  settleImpliedDirs(diffIds: readonly string[]): void {
+    const records = diffIds.flatMap((diffId) => this.#byDiffId.get(diffId) ?? []);
+    records.forEach((record, i) => {
+      if (record.impliedDirs.length === 0 || i === 0) return;
+      const below = records.slice(0, i).map((lower) => this.path(lower));
+      inheritDirectories(this.path(record), below, record.impliedDirs);
+      const settled = { ...record, impliedDirs: [] };
+      this.#records.writeSoon(record.name, settled);
+      this.#byDiffId.set(record.diffId, settled);
+    });
   }
 
   /** Notes the packed form of a layer that had none, or one that is better for sending. */
@@ -103,7 +118,7 @@ export class LayerStore {
     const record = this.#byDiffId.get(diffId);
     if (record === undefined) return;
     const changed = { ...record, blob };
-    this.#records.write(record.name, changed);
+    this.#records.writeSoon(record.name, changed);
     this.#byDiffId.set(diffId, changed);
   }
 
@@ -120,13 +135,13 @@ export class LayerStore {
     return [...this.#byDiffId.values()];
   }
 
-  /** Call after everything that was there before the call was synced. */
+  /** Call after a sync of the file system; the records themselves are durable after the next. */
   markSynced(records: readonly LayerRecord[]): void {
     for (const { diffId } of records) {
       const record = this.#byDiffId.get(diffId);
       if (record?.unsyncedBoot === undefined) continue;
       const synced = { ...record, unsyncedBoot: undefined };
-      this.#records.write(record.name, synced);
+      this.#records.writeSoon(record.name, synced);
       this.#byDiffId.set(diffId, synced);
     }
   }

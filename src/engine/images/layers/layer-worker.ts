@@ -2,6 +2,7 @@
  *  stays free for its clients. */
 import { parentPort } from "node:worker_threads";
 import { errorMessage, isTscomposeError, TscomposeError } from "../../../errors.ts";
+import { explainDiskError } from "../disk-errors.ts";
 import { runLayerJob, type LayerJob } from "./layer-job.ts";
 import type { FromWorker, PlainError, ToWorker } from "./worker-protocol.ts";
 
@@ -41,7 +42,8 @@ async function run(job: LayerJob): Promise<void> {
   }
 }
 
-function toPlain(error: unknown): PlainError {
+function toPlain(thrown: unknown): PlainError {
+  const error = explainDiskError(thrown);
   if (!isTscomposeError(error))
     return { code: "engine/failed", message: errorMessage(error), hint: undefined, details: {} };
   const details = Object.fromEntries(Object.entries(error.details).filter(([, value]) => typeof value !== "object"));
