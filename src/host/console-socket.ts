@@ -19,44 +19,47 @@ export interface ConsoleSocket {
 export function openConsoleSocket(directory: string, poller: Poller): ConsoleSocket {
   const name = `tty-${randomBytes(6).toString("hex")}`;
   const dirFd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  const owned = [dirFd];
-  let listener: number;
+  const listener = libc.socket(libc.AF_UNIX, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
   try {
-    listener = libc.socket(libc.AF_UNIX, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
-    owned.push(listener);
     libc.bind(listener, libc.unixAddress(`/proc/self/fd/${dirFd}/${name}`));
     libc.listen(listener, 1);
   } catch (error) {
-    owned.forEach((fd) => closeSync(fd));
+    for (const fd of [dirFd, listener]) closeSync(fd);
     throw error;
   }
-  let reject: (error: Error) => void = () => undefined;
-  let closed = false;
-  const close = (): void => {
-    if (closed) return;
-    closed = true;
-    unlinkSync(`/proc/self/fd/${dirFd}/${name}`);
-    for (const fd of owned) {
-      poller.unwatch(fd);
-      closeSync(fd);
-    }
-    reject(new TscomposeError("host/syscall-failed", "the runtime sent no terminal"));
-  };
-  const terminal = new Promise<number>((resolve, fail) => {
-    reject = fail;
-    poller.watch(listener, libc.EPOLLIN, () => {
-      const connection = accept(listener);
-      if (connection === undefined) return;
-      poller.unwatch(listener);
-      owned.push(connection);
-      poller.watch(connection, libc.EPOLLIN, () => {
-        const fd = receiveDescriptor(connection);
-        if (fd !== undefined) resolve(fd);
-        close();
-      });
-    });
+  let settle: (terminal: number | undefined) => void = () => undefined;
+  const terminal = new Promise<number>((resolve, reject) => {
+    settle = (fd) => {
+      if (fd === undefined) reject(new TscomposeError("host/syscall-failed", "the runtime sent no terminal"));
+      else resolve(fd);
+    };
   });
   terminal.catch(() => undefined); // whoever waits for it hears of it
+  let connection: number | undefined;
+  let closed = false;
+  const take = (): number | undefined => {
+    connection ??= accept(listener);
+    return connection === undefined ? undefined : receiveDescriptor(connection);
+  };
+  const finish = (fd: number | undefined): void => {
+    closed = true;
+    unlinkSync(`/proc/self/fd/${dirFd}/${name}`);
+    for (const other of [dirFd, listener, ...(connection === undefined ? [] : [connection])]) {
+      poller.unwatch(other);
+      closeSync(other);
+    }
+    settle(fd);
+  };
+  // A runtime that has ended may have sent it just before: nobody has looked yet.
+  const close = (): void => {
+    if (!closed) finish(take());
+  };
+  poller.watch(listener, libc.EPOLLIN, () => {
+    connection = accept(listener);
+    if (connection === undefined) return;
+    poller.unwatch(listener);
+    poller.watch(connection, libc.EPOLLIN, () => finish(take()));
+  });
   return { path: `/proc/${process.pid}/fd/${dirFd}/${name}`, terminal, close };
 }
 

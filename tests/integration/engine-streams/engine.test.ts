@@ -62,6 +62,16 @@ describe("exec", () => {
     expect(out).toMatch(/Seccomp:\s+2/);
   });
 
+  test("a terminal delivers everything, however short the command", async () => {
+    const id = await engine.run(["sleep", "1000"]);
+    const config = { Cmd: ["echo", "all of it"], Tty: true, AttachStdin: true, AttachStdout: true };
+    for (let i = 0; i < 20; i++) {
+      const exec = await engine.docker.getContainer(id).exec(config);
+      const output = await buffer(await exec.start({ Tty: true }));
+      expect(output.toString()).toBe("all of it\r\n");
+    }
+  });
+
   test("a working directory that leads out through a descriptor is not entered", async () => {
     const id = await engine.run(["sleep", "1000"]);
     for (const fd of [3, 7, 9, 20]) {
