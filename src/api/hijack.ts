@@ -10,6 +10,7 @@ import { rawStream } from "./call.ts";
 import { toProblem } from "./problem.ts";
 import { drained, standardHeaders } from "./reply.ts";
 import { encodeFrame } from "./stdcopy.ts";
+import { closeWhenPeerVanishes } from "./vanished-peers.ts";
 
 export type HijackReply = Extract<Reply, { kind: "hijack" }>;
 
@@ -40,6 +41,7 @@ function pumpInput(socket: Duplex, reply: HijackReply): void {
   };
   socket.on("error", () => undefined); // "close" follows
   socket.on("close", () => session.detach());
+  socket.on("end", () => closeWhenPeerVanishes(socket));
   if (reply.stdin) {
     socket.on("data", (chunk: Buffer) => {
       queue = queue.then(() => take(chunk)).catch(() => socket.destroy());

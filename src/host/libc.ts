@@ -454,6 +454,15 @@ export function epollCtl(
   event.writeInt32LE(target.fd, epollDataOffset);
   check(epollCtlFn(epfd, operation, target.fd, event) as number, "epoll_ctl", `fd ${target.fd}`);
 }
+const pollFn = libc.func("int poll(_Inout_ uint8_t *, unsigned long, int)");
+export const POLLHUP = 0x10;
+/** poll(2) of one descriptor without waiting, for what is reported unasked: POLLERR, POLLHUP, POLLNVAL. */
+export function pollNow(fd: number): number {
+  const pollFd = Buffer.alloc(8); // struct pollfd: int fd; short events; short revents
+  pollFd.writeInt32LE(fd, 0);
+  check(pollFn(pollFd, 1, 0) as number, "poll", `fd ${fd}`);
+  return pollFd.readInt16LE(6);
+}
 const epollWaitFn = libc.func("int epoll_wait(int, _Out_ uint8_t *, int, int)");
 /** epoll_wait(2) on a thread of libuv's pool: it takes one such thread for as long as it waits. -1: no time limit. */
 export async function epollWait(

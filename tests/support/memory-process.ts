@@ -24,6 +24,8 @@ export class MemoryProcess {
   exitCode: number | undefined;
   readonly received: Buffer[] = [];
   stdinEnded = false;
+  /** Sessions that have not ended. */
+  sessions = 0;
 
   constructor(config: { readonly tty: boolean; readonly stdin: boolean }) {
     this.tty = config.tty;
@@ -58,6 +60,7 @@ export class MemoryProcess {
   }
   session(from: number): StdioSession {
     let detached = false;
+    this.sessions += 1;
     const { chunks, changed } = this;
     const output = async function* (process: MemoryProcess): AsyncGenerator<OutputChunk, void, void> {
       for (let index = from; ;) {
@@ -84,6 +87,7 @@ export class MemoryProcess {
         this.changed.fire();
       },
       detach: () => {
+        if (!detached) this.sessions -= 1;
         detached = true;
         changed.fire();
       },

@@ -299,14 +299,20 @@ describe("a connection that becomes stdio", () => {
     expect([statusOf(answer), headerOf(answer, "Content-Length")]).toEqual([200, "0"]);
   });
 
-  it("lets go of the process when the client vanishes", async () => {
+  it("lets go of the process when the client vanishes, even when there is nothing to tell it", async () => {
     const id = await running();
-    const connection = api.dial(`POST /containers/${id}/attach?stream=1&stdout=1 HTTP/1.1\r\n${upgrade}\r\n`);
-    await connection.until((text) => text.includes("\r\n\r\n"));
-    connection.socket.destroy();
-    api.engine.records.get(id)?.process.print("stdout", "into the void\n");
-    await expect.poll(() => api.server.connections).toBe(1);
+    const attachments = (): number => api.engine.records.get(id)?.process.sessions ?? 0;
+    const request = `POST /containers/${id}/attach?stream=1&stdout=1 HTTP/1.1\r\n${upgrade}\r\n`;
+    const [gone, listening] = [api.dial(request), api.dial(request)];
+    await Promise.all([gone, listening].map((connection) => connection.until((text) => text.includes("\r\n\r\n"))));
+    expect(attachments()).toBe(2);
+    listening.socket.end();
+    gone.socket.destroy();
+    await expect.poll(attachments, { timeout: 10_000 }).toBe(1);
+    api.engine.records.get(id)?.process.print("stdout", "still there\n");
+    await listening.until((text) => text.endsWith("still there\n"));
     expect((await api.docker.getContainer(id).inspect()).State.Running).toBe(true);
+    listening.socket.destroy();
   });
 
   it("answers an ordinary page as if the header were not there", async () => {
