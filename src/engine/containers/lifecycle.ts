@@ -8,6 +8,7 @@ import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { recordEnd, waitForEnd } from "./end.ts";
 import { checkRemovable, removeContainer } from "./remove.ts";
+import type { RestartDecision } from "./restart-policy.ts";
 import { readEnd, type RunEnd } from "./runs.ts";
 import { cgroupPathOf } from "./spec-of.ts";
 import { startContainer } from "./start.ts";
@@ -167,7 +168,15 @@ export class Lifecycle {
 
   async #ended(container: Container, end: RunEnd): Promise<void> {
     const lastDelayMs = this.#delays.get(container.id) ?? 0;
-    const decision = await recordEnd(this.#ctx, container, { end, lastDelayMs });
+    let decision: RestartDecision;
+    try {
+      decision = await recordEnd(this.#ctx, container, { end, lastDelayMs });
+    } catch (error) {
+      // Whatever it is, nobody may take it for running, or wait for it for ever.
+      this.#ctx.log("error", `the end of container ${container.name} could not be recorded: ${errorMessage(error)}`);
+      container.update({ status: "exited", process: undefined, monitor: undefined, error: errorMessage(error) });
+      return;
+    }
     if (decision.restart && !this.#closed) this.#scheduleRestart(container, decision.delayMs);
     else if (container.record.hostConfig.AutoRemove === true) await this.#autoRemove(container);
   }

@@ -34,19 +34,26 @@ export async function endProcess(ctx: ContainerContext, container: Container, op
     send(ctx, container, signal);
     if (container.state.status === "paused") thaw(ctx, container);
     if (!explicit && !(await heeds(container, signal))) {
-      ctx.log(
-        "info",
-        `container ${container.name}: its process cannot receive signal ${signal}, so it is killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`,
-      );
-    } else if (await ctx.runs.settled(container, grace < 0 ? undefined : grace * 1000)) return;
+      const reason = `its process cannot receive signal ${signal}, so it is killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`;
+      ctx.log("info", `container ${container.name}: ${reason}`);
+      if (container.alive) send(ctx, container, SIGKILL, { reason });
+      await ctx.runs.settled(container, undefined);
+      return;
+    }
+    if (await ctx.runs.settled(container, grace < 0 ? undefined : grace * 1000)) return;
   }
   if (container.alive) send(ctx, container, SIGKILL);
   if (container.state.status === "paused") thaw(ctx, container);
   await ctx.runs.settled(container, undefined);
 }
 
-function send(ctx: ContainerContext, container: Container, signal: number): void {
-  const attributes = containerAttributes(container.record, { signal: String(signal) });
+function send(
+  ctx: ContainerContext,
+  container: Container,
+  signal: number,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  const attributes = containerAttributes(container.record, { signal: String(signal), ...more });
   ctx.publish({ type: "container", action: "kill", id: container.id, attributes });
   ctx.runs.signal(container, signal);
 }

@@ -36,8 +36,7 @@ export function chooseRuntime(wishes: RuntimeWishes): OciRuntime {
   const crun = findProgram("crun");
   const runc = findProgram("runc");
   const make = (name: string, path: string, note: string): OciRuntime => {
-    const names = [name, "io.containerd.runc.v2", ...(name === "runc" ? [] : ["runc"])];
-    return { name, path, stateDir: wishes.stateDir, note, names };
+    return { name, path, stateDir: wishes.stateDir, note, names: [name] };
   };
   if (wishes.name !== "runc" && crun !== undefined) {
     const note = hideHybridHierarchy(wishes.privateMounts);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineProcess, splitFrames, until } from "../../support/engine-process.ts";
@@ -90,6 +90,42 @@ test("a container whose monitor was killed is ended, recorded, and can be starte
   await until(() => !existsSync(`/proc/${Pid}/exe`)); // a zombie until init has collected it
   expect((await engine.inspect(id)).State).toMatchObject({ ExitCode: 137, Error: expect.stringContaining("monitor") });
   await engine.docker.getContainer(id).start();
+  await engine.removeAll();
+});
+
+test("after a reboot policies bring containers back, and the others have ended with 255", async () => {
+  const policies = ["always", "unless-stopped", "on-failure", "no"] as const;
+  const ids = await Promise.all(
+    policies.map((Name) => engine.run(["sleep", "1000"], { RestartPolicy: { Name } }, { StopTimeout: 0 })),
+  );
+  const stopped = await engine.run(
+    ["sleep", "1000"],
+    { RestartPolicy: { Name: "unless-stopped" } },
+    { StopTimeout: 0 },
+  );
+  await engine.docker.getContainer(stopped).stop();
+  const pids = await Promise.all(ids.map(async (id) => (await engine.inspect(id)).State.Pid));
+  await engine.kill("SIGTERM"); // which makes the records durable
+  pids.forEach((pid) => process.kill(pid, "SIGKILL"));
+  await until(() => pids.every((pid) => !existsSync(`/proc/${pid}/exe`)));
+  // What a reboot changes: the boot id everywhere, and nothing of the run root is left.
+  const record = (id: string): string => join(engine.dataRoot, "containers", id, "container.json");
+  for (const id of ids) {
+    writeFileSync(record(id), readFileSync(record(id), "utf8").replaceAll(/"bootId":"[^"]*"/g, '"bootId":"earlier"'));
+  }
+  writeFileSync(join(engine.dataRoot, "boot-id"), "earlier\n");
+  for (const name of ["c", "oci", "exits"]) rmSync(join(engine.runRoot, name), { recursive: true });
+  await engine.launch();
+  const [always = "", unlessStopped = "", onFailure = "", no = ""] = ids;
+  for (const id of [always, unlessStopped]) {
+    await until(async () => (await engine.inspect(id)).State.Status === "running");
+  }
+  for (const id of [onFailure, no]) {
+    const { State } = await engine.inspect(id);
+    if (id === no) expect(State).toMatchObject({ Status: "exited", ExitCode: 255 });
+    else expect(["restarting", "running"]).toContain(State.Status); // 255 is a failure
+  }
+  expect((await engine.inspect(stopped)).State.Status).toBe("exited");
   await engine.removeAll();
 });
 
