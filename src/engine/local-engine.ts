@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { removeCgroup } from "../host/cgroup.ts";
+import { removeEmptyCgroup } from "../host/cgroup.ts";
 import { Inotify } from "../host/inotify.ts";
 import { Poller } from "../host/poller.ts";
 import { createNetworking } from "../network/networking.ts";
@@ -14,7 +14,7 @@ import { Containers } from "./containers/containers.ts";
 import type { ContainerContext, Log } from "./containers/context.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
 import { joinNetwork, leaveNetwork } from "./containers/network-membership.ts";
-import { containersDir } from "./containers/paths.ts";
+import { containersDir, runtimeStateDir } from "./containers/paths.ts";
 import { ContainerRegistry } from "./containers/registry.ts";
 import { RootFilesystems } from "./containers/rootfs.ts";
 import { Runs } from "./containers/runs.ts";
@@ -35,7 +35,6 @@ import { Attachments } from "./streams/attachments.ts";
 import { containerLogs } from "./streams/container-logs.ts";
 import { Execs } from "./streams/exec-service.ts";
 import { LogKeeper } from "./streams/log-keeper.ts";
-import { resizeContainer } from "./streams/resize-container.ts";
 import { RunCompanions } from "./streams/run-companions.ts";
 import { Stats } from "./stats/stats.ts";
 import { System } from "./system.ts";
@@ -65,7 +64,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   const tag = createHash("sha256").update(runRoot).digest("hex").slice(0, 8);
 
   const runtime = chooseRuntime({
-    stateDir: join(runRoot, "oci"),
+    stateDir: runtimeStateDir(roots),
     name: options.runtime,
     privateMounts: options.privateMounts === true,
   });
@@ -75,7 +74,13 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   const inotify = new Inotify(poller);
   const registry = new ContainerRegistry();
   const images = createImageStore({ ...roots, log: (message) => log("warn", message), emit: events.publish });
-  const networking = await createNetworking({ dataDir: join(dataRoot, "networks"), tag, pools: undefined, log });
+  const networking = await createNetworking({
+    dataDir: join(dataRoot, "networks"),
+    tag,
+    pools: undefined,
+    log,
+    poller,
+  });
   const volumes = new Volumes({
     dataDir: join(dataRoot, "volumes"),
     usersOf: (name) => usersOfVolume(registry, name),
@@ -177,7 +182,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
       lifecycle.close();
       companions.close();
       await Promise.all(registry.all().map((container) => container.written()));
-      if (registry.size === 0) await removeCgroup(host.cgroup, ctx.cgroupRoot);
+      await removeEmptyCgroup(host.cgroup, ctx.cgroupRoot);
       await networking.close();
       await images.close();
       inotify.close();
@@ -214,7 +219,7 @@ function containerService({ registry, containers, archives, attachments, inotify
     prune: (filters) => containers.prune(filters),
     logs: async (ref, options, signal) => containerLogs(registry.resolve(ref), options, { inotify, signal }),
     attach: async (ref, options) => attachments.attach(registry.resolve(ref), options),
-    resize: async (ref, height, width) => resizeContainer(registry.resolve(ref), height, width),
+    resize: async (ref, height, width) => attachments.resize(registry.resolve(ref), height, width),
     changes: (ref) => archives.changes(ref),
     statPath: (ref, path) => archives.statPath(ref, path),
     getArchive: (ref, path) => archives.getArchive(ref, path),

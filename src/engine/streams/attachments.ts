@@ -8,6 +8,7 @@ import { MonitorLine } from "./attach-line.ts";
 import { AttachSession } from "./attach-session.ts";
 import { containerLogs } from "./container-logs.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
+import { resizeContainer } from "./resize-container.ts";
 
 export interface AttachOptions {
   readonly stdin: boolean;
@@ -52,6 +53,13 @@ export class Attachments {
   ended(container: Container): void {
     this.#lines.get(container.id)?.end();
     this.#lines.delete(container.id);
+  }
+
+  /** Sets the size of the container's terminal. @throws container/wrong-status, request/invalid */
+  resize(container: Container, height: number, width: number): void {
+    resizeContainer(container, height, width);
+    const attributes = containerAttributes(container.record, { height: String(height), width: String(width) });
+    this.#options.publish({ type: "container", action: "resize", id: container.id, attributes });
   }
 
   close(): void {

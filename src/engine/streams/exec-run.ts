@@ -142,12 +142,8 @@ function runWithTerminal(launch: Omit<TerminalLaunch, "pidFile">, context: Conte
       await relaying;
       return input(await opened.catch(() => undefined)).writeStdin(data);
     },
-    // What ends the input of a terminal is the character, not the descriptor: it carries the output too.
-    endStdin: () =>
-      void opened.then(
-        (stream) => stream.write(Buffer.of(4)),
-        () => undefined,
-      ),
+    // A terminal has no end of input of its own: its user types one.
+    endStdin: () => undefined,
     resize: (height, width) => {
       size = { height, width };
       if (terminal === undefined) return;

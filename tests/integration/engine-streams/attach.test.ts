@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AttachOptions } from "../../../src/engine/streams/attachments.ts";
-import { resizeContainer } from "../../../src/engine/streams/resize-container.ts";
 import { Bench, pause, textOf, until } from "./bench-container.ts";
 
 let bench: Bench;
@@ -94,7 +93,7 @@ describe("attach", () => {
     const reading = (async () => {
       for await (const { stream, data } of session.output) text += stream === "console" ? data.toString() : "?";
     })();
-    resizeContainer(container, 33, 77);
+    bench.attachments.resize(container, 33, 77);
     // The monitor takes the size at its own pace.
     await until("size", () => {
       void session.writeStdin(Buffer.from("stty size\n"));
@@ -104,9 +103,9 @@ describe("attach", () => {
     await until("stderr", () => text.includes("\r\ne\r\n"));
     expect(await session.writeStdin(Buffer.from("\x10\x11"))).toBe(false);
     await reading;
-    expect(bench.events).toContain("detach");
+    expect(bench.events).toEqual(expect.arrayContaining(["resize", "detach"]));
     expect(container.alive).toBe(true);
-    expect(() => resizeContainer(container, 5000, 10)).toThrow("invalid terminal size: 5000 x 10");
+    expect(() => bench.attachments.resize(container, 5000, 10)).toThrow("invalid terminal size: 5000 x 10");
   });
 
   test("a slow reader gets everything, one that stands still is cut off and the container goes on", async () => {
