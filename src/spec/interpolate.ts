@@ -5,7 +5,7 @@ import type { PathTable } from "./path-table.ts";
 import type { Report } from "./report.ts";
 import type { Span } from "./source.ts";
 import { TemplateError, substitute } from "./template.ts";
-import { mapChildren } from "./tree.ts";
+import { mapChildren, withScalar } from "./tree.ts";
 import { mayBeTrap, warnOfTrap } from "./yaml-traps.ts";
 import type { Node, ScalarNode, TreePath } from "./tree.ts";
 
@@ -46,7 +46,7 @@ function interpolateScalar(node: ScalarNode, cast: CastKind | undefined, path: T
   const written = node.value;
   const text = substituteIn(node, written, path, context);
   if (text === undefined) return node;
-  const changed = text === written ? node : { ...node, value: text, written };
+  const changed = text === written ? node : withScalar(node, text, false, written);
   if (cast === undefined) return changed;
   const result = castKinds[cast](text);
   if (result === undefined) {
@@ -71,7 +71,7 @@ function interpolateScalar(node: ScalarNode, cast: CastKind | undefined, path: T
       suggestion: `write ${word}`,
     });
   }
-  return { ...changed, value: result.value, float: result.float ?? false };
+  return withScalar(changed, result.value, result.float ?? false, changed.written);
 }
 
 export function articled(kind: string): string {

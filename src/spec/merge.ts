@@ -3,7 +3,7 @@ import type { PathTable } from "./path-table.ts";
 import { mergeRules } from "./merge-rules.ts";
 import type { MergeRule } from "./merge-rules.ts";
 import type { Report } from "./report.ts";
-import { beating, isNull, withEntries, withItems } from "./tree.ts";
+import { beating, isNull, withEntries, withItems, withValue } from "./tree.ts";
 import type { Entry, MapNode, Node, TreePath } from "./tree.ts";
 
 /** What a merge needs to know besides its two sides. */
@@ -70,7 +70,7 @@ function mergeMaps(
       continue;
     }
     const value = mergeAt(old.value, entry.value, [...path, key], step(table, key), merging);
-    entries.set(key, value === entry.value ? { ...entry, value } : { ...old, value });
+    entries.set(key, withValue(value === entry.value ? entry : old, value));
   }
   return withEntries(base, entries);
 }

@@ -1,7 +1,19 @@
 import { defaultScalar } from "./defaults.ts";
 import { cleanPath } from "./paths.ts";
 import { answerVariables } from "./resolve-environment.ts";
-import { child, entryOf, isNull, map, mapChildren, mapOf, scalar, stringAt, withEntries, withKey } from "./tree.ts";
+import {
+  child,
+  entryOf,
+  isNull,
+  map,
+  mapChildren,
+  mapOf,
+  scalar,
+  stringAt,
+  withEntries,
+  withKey,
+  withValue,
+} from "./tree.ts";
 import type { MapNode, Node } from "./tree.ts";
 
 export interface NormalizeContext {
@@ -44,7 +56,7 @@ function normalizeService(service: MapNode, context: NormalizeContext): MapNode 
   const entries = new Map(service.entries);
   const set = (key: string, value: Node): void => {
     const old = entries.get(key);
-    entries.set(key, old === undefined ? entryOf(value) : { ...old, value });
+    entries.set(key, old === undefined ? entryOf(value) : withValue(old, value));
   };
   const change = (key: string, next: (value: Node) => Node): void => {
     const entry = entries.get(key);

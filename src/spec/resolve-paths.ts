@@ -3,7 +3,7 @@ import { pathTable, step } from "./path-table.ts";
 import type { PathTable } from "./path-table.ts";
 import { baseName, directoryOf, expandHome, isAbsolute, isWindowsAbsolute, joinPath } from "./paths.ts";
 import type { Report } from "./report.ts";
-import { child, mapChildren, stringAt, withKey } from "./tree.ts";
+import { child, mapChildren, stringAt, withKey, withScalar } from "./tree.ts";
 import type { Node, ScalarNode, TreePath } from "./tree.ts";
 
 export interface PathContext {
@@ -43,7 +43,7 @@ function textPath(change: (path: string, context: PathContext) => string): Resol
 }
 
 function withPath(node: ScalarNode, path: string): Node {
-  return path === node.value ? node : { ...node, value: path, written: node.written ?? String(node.value) };
+  return path === node.value ? node : withScalar(node, path, false, node.written ?? String(node.value));
 }
 
 function absolute(path: string, context: PathContext): string {

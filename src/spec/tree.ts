@@ -84,19 +84,39 @@ export function mapOf(pairs: Iterable<readonly [string, Node]>, span: Span): Map
   return map(entries, span);
 }
 
+// Nodes are copied field by field, in the order they are made in: there are many of them, and a spread costs several times as
+// much and makes objects of another shape.
+
 export function withEntries(node: MapNode, entries: ReadonlyMap<string, Entry>): MapNode {
-  return { ...node, entries };
+  const { file, start, end, beats, tag } = node;
+  return { kind: "map", entries, file, start, end, beats, tag };
 }
 
 export function withItems(node: SeqNode, items: readonly Node[]): SeqNode {
-  return { ...node, items };
+  const { file, start, end, beats, tag } = node;
+  return { kind: "seq", items, file, start, end, beats, tag };
+}
+
+/** The scalar with another value; `written` is its text before interpolation. */
+export function withScalar(
+  node: ScalarNode,
+  value: ScalarValue,
+  float: boolean,
+  written: string | undefined,
+): ScalarNode {
+  const { file, start, end, beats, tag } = node;
+  return { kind: "scalar", value, float, written, file, start, end, beats, tag };
+}
+
+export function withValue(entry: Entry, value: Node): Entry {
+  return { keyStart: entry.keyStart, keyEnd: entry.keyEnd, keyFile: entry.keyFile, value };
 }
 
 /** The map with one key set; a new key goes to the end. */
 export function withKey(node: MapNode, key: string, value: Node, at?: Span): MapNode {
   const entries = new Map(node.entries);
   const old = entries.get(key);
-  entries.set(key, old === undefined ? entryOf(value, at) : { ...old, value });
+  entries.set(key, old === undefined ? entryOf(value, at) : withValue(old, value));
   return withEntries(node, entries);
 }
 
@@ -171,7 +191,7 @@ function mapEntries(node: MapNode, change: (value: Node, key: string) => Node | 
     if (changed === entry.value) continue;
     entries ??= new Map(node.entries);
     if (changed === undefined) entries.delete(key);
-    else entries.set(key, { ...entry, value: changed });
+    else entries.set(key, withValue(entry, changed));
   }
   return entries === undefined ? node : withEntries(node, entries);
 }
