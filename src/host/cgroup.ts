@@ -1,7 +1,7 @@
 /** cgroup hierarchies: where they are mounted, and one group's files in them. Version 1 has a hierarchy a controller, version 2
  *  one for all. Group paths begin with "/" and are relative to the root of the hierarchy.
  *  Source: cgroups(7), Linux admin-guide/cgroup-v1 and cgroup-v2. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
@@ -79,11 +79,6 @@ export function subgroups(mountPoint: string, group: string): readonly string[] 
   }
 }
 
-/** Makes a group in every hierarchy. */
-export function makeCgroup(mounts: CgroupMounts, group: string): void {
-  for (const mountPoint of mounts.mountPoints) mkdirSync(join(mountPoint, group), { recursive: true });
-}
-
 /** Removes a group and what is below it from every hierarchy, off the main thread: the kernel takes its time.
  *  @returns mount points where it is still there, because processes have not left it yet. */
 export async function removeCgroup(mounts: CgroupMounts, group: string): Promise<readonly string[]> {
@@ -106,10 +101,15 @@ async function removeFrom(mountPoint: string, group: string): Promise<boolean> {
   return removed.every(Boolean) && removeFrom(mountPoint, group);
 }
 
-export function cgroupExists(mounts: CgroupMounts, group: string): boolean {
-  return mounts.mountPoints.some(
-    (mountPoint) => statSync(join(mountPoint, group), { throwIfNoEntry: false }) !== undefined,
-  );
+/** Removes a group that nothing is in; one that is in use stays. */
+export async function removeEmptyCgroup(mounts: CgroupMounts, group: string): Promise<void> {
+  for (const mountPoint of mounts.mountPoints) {
+    try {
+      await rmdir(join(mountPoint, group));
+    } catch (error) {
+      if (!["ENOENT", "EBUSY", "ENOTEMPTY"].includes(errnoOf(error) ?? "")) throw error;
+    }
+  }
 }
 
 /** Stops or continues all processes of a group. Asked, not awaited: `isFrozen` tells. */
