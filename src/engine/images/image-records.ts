@@ -27,6 +27,7 @@ export interface Image extends ImageRecord {
 
 export class ImageRecords {
   readonly #files: RecordFiles<ImageRecord>;
+  readonly #onChange: () => void;
   readonly #blobs: BlobStore;
   readonly #byId = new Map<string, Image>();
   readonly #byName = new Map<string, string>();
@@ -38,7 +39,9 @@ export class ImageRecords {
     readonly blobs: BlobStore;
     readonly warn: (message: string) => void;
     readonly isComplete: (config: OciImageConfig) => boolean;
+    readonly onChange: () => void;
   }) {
+    this.#onChange = options.onChange;
     this.#blobs = options.blobs;
     this.#files = new RecordFiles(options.dir, options.corruptDir, options.warn);
     const check = (value: JsonObject): ImageRecord => {
@@ -75,12 +78,14 @@ export class ImageRecords {
     this.#files.write(hexOf(record.id), stored);
     this.#forget(record.id);
     this.#remember(image);
+    this.#onChange();
     return image;
   }
 
   delete(id: string): void {
     this.#files.delete(hexOf(id));
     this.#forget(id);
+    this.#onChange();
   }
 
   #config(id: string): OciImageConfig {

@@ -2,7 +2,6 @@
  *  Source: OCI image-spec media-types.md; distribution manifest-v2-2. */
 export const ociManifest = "application/vnd.oci.image.manifest.v1+json";
 export const ociIndex = "application/vnd.oci.image.index.v1+json";
-export const ociConfig = "application/vnd.oci.image.config.v1+json";
 export const ociLayer = "application/vnd.oci.image.layer.v1.tar";
 export const dockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
 export const dockerList = "application/vnd.docker.distribution.manifest.list.v2+json";

@@ -5,6 +5,7 @@ import type { ChainRecords } from "./chains.ts";
 import type { LayerIngest } from "./layers/layer-ingest.ts";
 import type { LayerStore } from "./layers/layer-store.ts";
 import type { LayerRunner } from "./layers/runner.ts";
+import type { OciIndex } from "./oci-index.ts";
 import type { Platform } from "./platform.ts";
 import type { StagingArea } from "./staging.ts";
 
@@ -16,6 +17,7 @@ export interface ImageParts {
   readonly chains: ChainRecords;
   readonly runner: LayerRunner;
   readonly catalog: Catalog;
+  readonly index: OciIndex;
   /** What this machine runs. */
   readonly host: Platform;
 }

@@ -20,6 +20,7 @@ import { ImageRecords, type Image } from "./image-records.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
 import { LayerStore } from "./layers/layer-store.ts";
 import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts";
+import { OciIndex } from "./oci-index.ts";
 import type { ImageParts } from "./parts.ts";
 import { hostPlatform } from "./platform.ts";
 import { pullImage, type RegistryAccess } from "./pull.ts";
@@ -56,6 +57,8 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
     env,
   };
   const { catalog } = parts;
+  const closing = new AbortController();
+  const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closing.signal]);
   let pruning = false;
   return {
     resolve: (ref) => storedImage(parts, catalog.resolve(ref)),
@@ -83,8 +86,8 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
       const image = catalog.resolve(ref);
       return historyOf(image, facts(parts, image).layerSizes);
     },
-    pull: (request) => pullImage(parts, access, request),
-    push: (request) => pushImage(parts, access, request),
+    pull: (request) => pullImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
+    push: (request) => pushImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
     save: async (refs) => saveImages(parts, refs),
     importTar: (tar, request) => withDiskErrors(importRootfs(parts, tar, request)),
     load: (archive) => withDiskErrors(loadArchive(parts, archive)),
@@ -108,7 +111,9 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
       }
     },
     close: async () => {
+      closing.abort();
       access.connections.close();
+      parts.index.flush();
       await parts.runner.close();
       await parts.ingest.settled();
       await parts.staging.settled();
@@ -136,7 +141,9 @@ function openParts({ dataRoot, log, emit, workerUrl = defaultWorkerUrl() }: Imag
     blobs,
     warn: log,
     isComplete: ({ rootfs }) => isComplete(rootfs.diff_ids),
+    onChange: () => index.changed(),
   });
+  const index: OciIndex = new OciIndex({ dir, blobs, images: () => records.all() });
   const chains = new ChainRecords({ dir: join(dir, "chains"), corruptDir, warn: log, isComplete });
   const ingest = new LayerIngest({ layers, staging, syncDir: dir });
   ingest.syncSoon();
@@ -148,6 +155,7 @@ function openParts({ dataRoot, log, emit, workerUrl = defaultWorkerUrl() }: Imag
     ingest,
     runner: workerUrl === undefined ? inlineRunner : new ThreadRunner(workerUrl),
     catalog: new Catalog({ records, layers, blobs, chains, emit }),
+    index,
     host: hostPlatform(process.arch),
   };
 }

@@ -69,6 +69,18 @@ describe("save", () => {
     expect({ ...there, layerDirs: [] }).toEqual({ ...here, layerDirs: [] });
   });
 
+  test("the store itself is such a layout", async () => {
+    await kit.store.close();
+    const index: unknown = JSON.parse(readFileSync(join(kit.dataRoot, "images/index.json"), "utf8"));
+    expect(index).toMatchObject({
+      manifests: [{ annotations: { "io.containerd.image.name": "docker.io/library/busybox:latest" } }],
+    });
+    const tar = join(kit.root, "layout.tar");
+    execFileSync("tar", ["-C", join(kit.dataRoot, "images"), "-cf", tar, "oci-layout", "index.json", "blobs"]);
+    await other.load(tar);
+    expect(other.store.resolve("busybox").manifestDigest).toBe(kit.store.resolve("busybox").manifestDigest);
+  });
+
   test("saving what is not there is refused before the first byte", async () => {
     await expect(kit.store.save(["busybox", "nothing"])).rejects.toThrow("No such image: nothing:latest");
   });

@@ -1,5 +1,6 @@
 /** Runs layer jobs on threads of their own, a few at a time; the others wait. A thread is started when it is needed and ended when
  *  it has been idle for a while: an idle engine has none. */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { isTscomposeError, TscomposeError } from "../../../errors.ts";
@@ -16,9 +17,10 @@ export interface LayerRunner {
 /** On the calling thread. */
 export const inlineRunner: LayerRunner = { run: runLayerJob, close: () => Promise.resolve() };
 
-/** Beside the bundle, as the build puts it; where the program runs from its sources there is none, and jobs run inline. */
+/** Beside the bundle, as the build puts it. Where the program runs from its sources there is none, and jobs run inline. */
 export function defaultWorkerUrl(): URL | undefined {
-  return import.meta.url.endsWith(".ts") ? undefined : new URL("./layer-worker.cjs", import.meta.url);
+  const url = new URL("./layer-worker.cjs", import.meta.url);
+  return existsSync(url) ? url : undefined;
 }
 
 const idleMs = 10_000;
