@@ -1,5 +1,6 @@
 /** One endpoint's link, by driver. */
 import { readSysctl } from "../host/sysctl.ts";
+import { createChildLink } from "./child-link.ts";
 import { plugIntoBridge } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { vethNameFor, type EngineTag } from "./names.ts";
@@ -35,10 +36,13 @@ export function attachEndpoint(
       plugIntoBridge(context.netlink, netns, { link: toInterface(endpoint), port });
       return;
     }
-    case "host":
-    case "null":
     case "macvlan":
     case "ipvlan":
+      if (bridgeIndex === undefined) throw new Error(`network ${record.name} has no parent`);
+      createChildLink(context.netlink, netns, { record, link: toInterface(endpoint), parent: bridgeIndex });
+      return;
+    case "host":
+    case "null":
       return;
     default:
       assertNever(record.driver);

@@ -135,10 +135,12 @@ export class LiveNetwork {
     this.#pools = this.#pools.map((pool) => (pool === before ? after : pool));
   }
 
-  /** Members of internal networks have no way out, hence no gateway. */
+  /** Members of internal networks have no way out, hence no gateway; those of ipvlan l3 reach everything through the link. */
   #leased(pool: AddressPool, address: Address): LeasedAddress {
     const { family } = address;
-    const gateway = this.#record.internal || pool.gateway === undefined ? undefined : { family, value: pool.gateway };
+    const { driver, internal, options } = this.#record;
+    const layer3 = driver === "ipvlan" && (options["ipvlan_mode"] ?? "").startsWith("l3");
+    const gateway = internal || layer3 || pool.gateway === undefined ? undefined : { family, value: pool.gateway };
     return { address, prefixLength: pool.subnet.prefixLength, gateway };
   }
 
@@ -172,7 +174,7 @@ function poolsOf(record: NetworkRecord): AddressPool[] {
         range: pool.range === undefined ? undefined : parseSubnet(pool.range),
         gateway: parseAddress(pool.gateway ?? "")?.value,
         auxiliary: Object.fromEntries(values),
-        hasGateway: record.driver === "bridge" && mode !== "isolated",
+        hasGateway: mode !== "isolated",
       }),
     ];
   });

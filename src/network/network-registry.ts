@@ -11,7 +11,9 @@ import type { NetworkContext } from "./context.ts";
 import { chooseSubnet } from "./default-pools.ts";
 import { networkRules } from "./firewall/rules.ts";
 import { readHostSubnets } from "./host-subnets.ts";
+import { modeOf } from "./child-link.ts";
 import { createAddressPool } from "./ipam.ts";
+import { ensureParent, parentNameOf } from "./parent-device.ts";
 import { LiveNetwork } from "./live-network.ts";
 import { bridgeNameFor } from "./names.ts";
 import { predefinedNames, subnetsOf, type NetworkRecord, type PoolRecord } from "./network-record.ts";
@@ -79,7 +81,7 @@ export class NetworkRegistry {
       const record = this.#toRecord(plan, newId());
       network = new LiveNetwork(record);
       this.#networks.set(record.id, network);
-      if (record.driver === "bridge") this.#prepare(network);
+      this.#prepare(network);
       this.#store.save(record);
       return { network, warning: plan.warnings.join("\n") };
     } catch (error) {
@@ -92,13 +94,14 @@ export class NetworkRegistry {
 
   /** Bridge at once, rules soon: nobody is in it before `ensureReady` has seen them in force, and says so if they are not. */
   #prepare(network: LiveNetwork): void {
-    ensureBridge(this.#context.netlink, network.record);
+    if (network.record.driver === "bridge") ensureBridge(this.#context.netlink, network.record);
+    else ensureParent(this.#context.netlink, network.record);
     this.ensureReady(network).catch((error: unknown) => {
       this.#context.log("error", `network ${network.name} is not ready: ${errorMessage(error)}`);
     });
   }
 
-  /** Bridge and rules in the kernel. @returns the index of the bridge */
+  /** Bridge and rules, or the parent interface, in the kernel. @returns its index */
   async ensureReady(network: LiveNetwork): Promise<number> {
     const known = this.#bridges.get(network.id);
     if (known !== undefined) return await known;
@@ -114,6 +117,7 @@ export class NetworkRegistry {
 
   async #makeBridge(network: LiveNetwork): Promise<number> {
     const { firewall, poolSubnets } = this.#context;
+    if (network.record.driver !== "bridge") return ensureParent(this.#context.netlink, network.record);
     if (network.name === "bridge") this.#refreshDefaultBridge(network);
     const index = ensureBridge(this.#context.netlink, network.record);
     await firewall.set(ownerOf(network), networkRules(network.record, poolSubnets));
@@ -138,8 +142,9 @@ export class NetworkRegistry {
     firewall.adopt(ownerOf(network), networkRules(network.record, poolSubnets));
   }
 
+  /** Whether its bridge is in the kernel. */
   isReady(network: LiveNetwork): boolean {
-    return this.#bridges.has(network.id);
+    return network.record.driver === "bridge" && this.#bridges.has(network.id);
   }
 
   /** @throws network/in-use, network/invalid for predefined ones */
@@ -154,7 +159,7 @@ export class NetworkRegistry {
   async #discard(network: LiveNetwork): Promise<void> {
     this.#networks.delete(network.id);
     this.#store.remove(network.id);
-    if (network.record.driver === "bridge") await this.retire(network);
+    await this.retire(network);
   }
 
   /** Takes the bridge and its rules out of the kernel; the record stays. */
@@ -164,7 +169,8 @@ export class NetworkRegistry {
     const { record } = network;
     const rules = this.#context.firewall.remove(ownerOf(network));
     // A bridge that was there before us stays; the one of our own naming is ours.
-    const links = record.ownsBridge ? this.#deleteLink(record.bridgeName) : Promise.resolve();
+    const links =
+      record.ownsBridge && record.bridgeName !== "" ? this.#deleteLink(record.bridgeName) : Promise.resolve();
     const results = await Promise.allSettled([rules, links]);
     const errors = results.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
     if (errors.length === 1) throw errors[0];
@@ -185,13 +191,8 @@ export class NetworkRegistry {
     const taken = this.#takenSubnets();
     for (const pool of plan.pools) this.#refuseOverlap(pool);
     const allocated = plan.allocate.map((family) => this.#allocate(family, taken));
-    const pools = [...plan.pools, ...allocated].map((pool) => withGateway(pool, plan));
-    const wanted = plan.options["com.docker.network.bridge.name"];
-    const bridgeName = plan.driver !== "bridge" ? "" : (wanted ?? bridgeNameFor(this.#context.tag, id));
-    if (bridgeName !== "" && this.all().some(({ record }) => record.bridgeName === bridgeName)) {
-      throw invalidNetwork(`bridge name ${bridgeName} is used by another network`, "choose another name", 403);
-    }
-    const existed = wanted !== undefined && findLink(this.#context.netlink, wanted) !== undefined;
+    const pools = [...plan.pools, ...allocated].map(withGateway);
+    const { bridgeName, ownsBridge } = this.#device(plan, id);
     return {
       version: 1,
       id,
@@ -207,8 +208,21 @@ export class NetworkRegistry {
       options: plan.options,
       labels: plan.labels,
       bridgeName,
-      ownsBridge: !existed,
+      ownsBridge,
     };
+  }
+
+  /** The bridge, or the parent interface, and whether it is made for this network. */
+  #device(plan: NetworkPlan, id: string): Pick<NetworkRecord, "bridgeName" | "ownsBridge"> {
+    const own = bridgeNameFor(this.#context.tag, id);
+    const isBridge = plan.driver === "bridge";
+    const asked = isBridge ? (plan.options["com.docker.network.bridge.name"] ?? own) : parentNameOf(plan.options, own);
+    if (isBridge && this.all().some(({ record }) => record.bridgeName === asked)) {
+      throw invalidNetwork(`bridge name ${asked} is used by another network`, "choose another name", 403);
+    }
+    if (!isBridge) modeOf(plan);
+    const existed = asked !== own && findLink(this.#context.netlink, asked) !== undefined;
+    return { bridgeName: asked, ownsBridge: !existed };
   }
 
   #takenSubnets(): readonly Subnet[] {
@@ -239,7 +253,7 @@ export class NetworkRegistry {
     if (this.all().some((network) => network.name === name)) return;
     const id = newId();
     const bridge = name === "bridge";
-    const pools = bridge ? [withGateway(this.#defaultBridgePool(), { driver: "bridge" })] : [];
+    const pools = bridge ? [withGateway(this.#defaultBridgePool())] : [];
     const record: NetworkRecord = {
       version: 1,
       id,
@@ -275,7 +289,7 @@ export class NetworkRegistry {
     if (findLink(this.#context.netlink, record.bridgeName) !== undefined) return;
     const host = readHostSubnets(this.#context.netlink);
     if (!subnetsOf(record).some((subnet) => host.some((one) => overlaps(one, subnet)))) return;
-    const pools = [withGateway(this.#defaultBridgePool(), record)];
+    const pools = [withGateway(this.#defaultBridgePool())];
     const fresh = { ...record, pools };
     network.replaceRecord(fresh);
     this.#store.save(fresh);
@@ -285,10 +299,9 @@ export class NetworkRegistry {
 const newId = (): string => randomBytes(32).toString("hex");
 
 /** With the gateway that members will have, so that `inspect` shows it. */
-function withGateway(pool: PoolRecord, network: Pick<NetworkRecord, "driver">): PoolRecord {
+function withGateway(pool: PoolRecord): PoolRecord {
   const subnet = parseSubnet(pool.subnet);
-  if (pool.gateway !== undefined || subnet === undefined || network.driver !== "bridge" || sizeOf(subnet) < 4n)
-    return pool;
+  if (pool.gateway !== undefined || subnet === undefined || sizeOf(subnet) < 4n) return pool;
   const range = pool.range === undefined ? undefined : parseSubnet(pool.range);
   const auxiliary = Object.entries(pool.auxiliary).map(
     ([name, text]) => [name, parseSubnet(`${text}/${subnet.family === 4 ? 32 : 128}`)?.base ?? 0n] as const,

@@ -17,11 +17,12 @@ export async function reconcile(
 ): Promise<void> {
   const bridges = registry.all().filter((network) => network.record.driver === "bridge");
   const wanted = bridges.filter((network) => network.name !== "bridge" || network.members.size > 0);
+  const others = registry.all().filter((network) => network.record.driver !== "bridge");
   for (const network of wanted) registry.adopt(network);
   for (const network of wanted) registry.repairBridge(network);
   sandboxes.repairLinks();
   await removeStrays(context, {
-    bridges: new Set(wanted.map(({ record }) => record.bridgeName)),
+    bridges: new Set([...wanted, ...others].map(({ record }) => record.bridgeName)),
     ports: new Set(portNames(context, sandboxes)),
   });
   if (await context.firewall.check()) context.log("info", "the firewall rules were repaired");

@@ -55,7 +55,7 @@ export class Sandboxes {
     try {
       const bridges = new Map<string, number>();
       for (const { network } of networks) {
-        if (network.record.driver === "bridge") bridges.set(network.id, await this.#registry.ensureReady(network));
+        if (hasLink(network)) bridges.set(network.id, await this.#registry.ensureReady(network));
       }
       const sandbox = new Sandbox(request);
       undo.defer("namespace", () => sandbox.close());
@@ -292,7 +292,7 @@ export class Sandboxes {
     }
     network.joining += 1;
     try {
-      const bridgeIndex = network.record.driver === "bridge" ? await this.#registry.ensureReady(network) : undefined;
+      const bridgeIndex = hasLink(network) ? await this.#registry.ensureReady(network) : undefined;
       return this.#attachLive(sandbox, { network, request, bridgeIndex });
     } finally {
       network.joining -= 1;
