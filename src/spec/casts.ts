@@ -9,8 +9,6 @@ export interface Cast {
   readonly trap?: boolean;
 }
 
-export type Caster = (text: string) => Cast | undefined;
-
 const integer = /^[-+]?[0-9]+$/;
 const decimal = /^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$/;
 

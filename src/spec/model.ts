@@ -6,6 +6,12 @@
  *  (`"1m30s"`, see `parseDuration`), file modes are octal strings (`"0440"`). Records whose keys the user chooses have no
  *  prototype; use `Object.hasOwn` or `Object.entries` on them, never `in`. `x-*` keys are kept where they stood. */
 
+import type { Mount } from "./model-mounts.ts";
+export type { Mount, MountBind, MountVolume, MountTmpfs, MountImage } from "./model-mounts.ts";
+import type { FileObject, Model, Network, Volume } from "./model-resources.ts";
+
+export type { Network, Ipam, IpamPool, Volume, FileObject, Model } from "./model-resources.ts";
+
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** User-chosen key to value. Made without a prototype, so `__proto__` and `constructor` are ordinary keys. */
@@ -368,94 +374,3 @@ export interface FileReference extends Extensible {
 
 /** A number: soft and hard alike. */
 export type Ulimit = number | ({ readonly soft?: number; readonly hard?: number } & Extensible);
-
-export interface Mount extends Extensible {
-  readonly type?: string;
-  readonly source?: string;
-  readonly target?: string;
-  readonly read_only?: boolean;
-  readonly consistency?: string;
-  readonly bind?: MountBind;
-  readonly volume?: MountVolume;
-  readonly tmpfs?: MountTmpfs;
-  readonly image?: MountImage;
-}
-
-/** `create_host_path` is left out when true. */
-export interface MountBind extends Extensible {
-  readonly selinux?: string;
-  readonly propagation?: string;
-  readonly create_host_path?: false;
-  readonly recursive?: string;
-}
-
-export interface MountVolume extends Extensible {
-  readonly labels?: Dict<string>;
-  readonly nocopy?: boolean;
-  readonly subpath?: string;
-}
-
-/** `mode` is a plain number here, unlike in `FileReference`. */
-export interface MountTmpfs extends Extensible {
-  readonly size?: string;
-  readonly mode?: number;
-}
-
-export interface MountImage extends Extensible {
-  readonly subpath?: string;
-}
-
-export interface Network extends Extensible {
-  readonly name?: string;
-  readonly driver?: string;
-  readonly driver_opts?: Dict<string>;
-  /** Always there, `{}` where nothing is said. */
-  readonly ipam: Ipam;
-  readonly external?: boolean;
-  readonly internal?: boolean;
-  readonly attachable?: boolean;
-  readonly labels?: Dict<string>;
-  readonly enable_ipv4?: boolean;
-  readonly enable_ipv6?: boolean;
-}
-
-export interface Ipam extends Extensible {
-  readonly driver?: string;
-  readonly config?: readonly IpamPool[];
-  readonly options?: Dict<string>;
-}
-
-export interface IpamPool extends Extensible {
-  readonly subnet?: string;
-  readonly gateway?: string;
-  readonly ip_range?: string;
-  readonly aux_addresses?: Dict<string>;
-}
-
-export interface Volume extends Extensible {
-  readonly name?: string;
-  readonly driver?: string;
-  readonly driver_opts?: Dict<string>;
-  readonly external?: boolean;
-  readonly labels?: Dict<string>;
-}
-
-/** A top-level secret or config. `content` of one that comes from the environment is filled in at load and never printed. */
-export interface FileObject extends Extensible {
-  readonly name?: string;
-  readonly file?: string;
-  readonly environment?: string;
-  readonly content?: string;
-  readonly external?: boolean;
-  readonly labels?: Dict<string>;
-  readonly driver?: string;
-  readonly driver_opts?: Dict<string>;
-  readonly template_driver?: string;
-}
-
-export interface Model extends Extensible {
-  readonly name?: string;
-  readonly model?: string;
-  readonly context_size?: number;
-  readonly runtime_flags?: Strings;
-}

@@ -37,9 +37,3 @@ function descend<T>(node: Building<T>, step: string): Building<T> {
 export function step<T>(table: PathTable<T> | undefined, key: string): PathTable<T> | undefined {
   return table === undefined ? undefined : (table.keys.get(key) ?? table.any);
 }
-
-export function lookUp<T>(table: PathTable<T>, path: readonly string[]): T | undefined {
-  let node: PathTable<T> | undefined = table;
-  for (const key of path) node = step(node, key);
-  return node?.value;
-}

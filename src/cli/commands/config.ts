@@ -13,17 +13,20 @@ import {
   renderConfig,
 } from "../../compose/config.ts";
 import { createFileSource } from "../../compose/file-source.ts";
-import { TscomposeError } from "../../errors.ts";
+import { isTscomposeError, TscomposeError } from "../../errors.ts";
+import type { Diagnostic } from "../../spec/diagnostic.ts";
 import { formatDiagnostic } from "../../spec/format-diagnostic.ts";
 import type { SkippablePhase } from "../../spec/load-options.ts";
 
 import { loadOptions, type App } from "../app.ts";
 import { oneOf } from "../option-values.ts";
-import { formatTable, listStyle } from "../output/table.ts";
+import { formatTable, wideStyle } from "../output/table.ts";
 import { plainNo } from "../plain-no.ts";
 import type { RunCommand } from "../program.ts";
 
 interface ConfigFlags {
+  readonly allResources?: boolean;
+  readonly diagnostics: string;
   readonly environment?: boolean;
   readonly explain?: string;
   readonly format: string;
@@ -49,6 +52,8 @@ interface ConfigFlags {
 export function configure(command: Command, run: RunCommand): void {
   command
     .argument("[services...]", "only these and what they depend on")
+    .option("--all-resources", "networks, volumes and the like that no service uses, too")
+    .option("--diagnostics <format>", "how problems of the files are printed: text, json, sarif", "text")
     .option("--environment", "print the variables that the files are answered from")
     .option("--explain <path>", "say where a value comes from: services.web.image")
     .option("--format <format>", "yaml or json", "yaml")
@@ -72,24 +77,48 @@ export function configure(command: Command, run: RunCommand): void {
     .action((services: readonly string[], flags: ConfigFlags) => run((app) => runConfig(app, services, flags)));
 }
 
+type DiagnosticStyle = "text" | "json" | "sarif";
+
 async function runConfig(app: App, services: readonly string[], flags: ConfigFlags): Promise<void> {
   const format = oneOf(flags.format, ["yaml", "json"], "--format");
-  const load = { ...loadOptions(app.globals, app.terminal, { services }), without: phasesWithout(flags) };
+  const style = oneOf(flags.diagnostics, ["text", "json", "sarif"], "--diagnostics");
+  const prune = flags.allResources === true ? "nothing" : "unused";
+  const load = { ...loadOptions(app.globals, app.terminal, { services, prune }), without: phasesWithout(app, flags) };
   const request: ConfigRequest = { load, files: createFileSource() };
-  const text = await configText(app, { request, flags, format });
+  const text = await orDiagnostics(app, style, () => configText(app, { request, flags, format, style }));
   if (flags.quiet === true) return;
   if (flags.output === undefined) app.terminal.stdout.write(text);
   else await writeFile(flags.output, text);
+}
+
+/** Problems of the files go to standard output where a machine asked for them, and are reported as ever after that. */
+async function orDiagnostics<T>(app: App, style: DiagnosticStyle, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (style !== "text" && isTscomposeError(error, "spec/invalid")) {
+      const { diagnostics } = error.details;
+      await writeDiagnostics(app, Array.isArray(diagnostics) ? (diagnostics as readonly Diagnostic[]) : [], style);
+    }
+    throw error;
+  }
+}
+
+async function writeDiagnostics(app: App, diagnostics: readonly Diagnostic[], style: "json" | "sarif"): Promise<void> {
+  const [{ toSarif }, { version }] = await Promise.all([import("../../spec/sarif.ts"), import("../version.ts")]);
+  const value = style === "json" ? diagnostics : toSarif(diagnostics, version);
+  app.terminal.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 interface Asked {
   readonly request: ConfigRequest;
   readonly flags: ConfigFlags;
   readonly format: "yaml" | "json";
+  readonly style: DiagnosticStyle;
 }
 
 /** The first of the selecting flags wins, in Docker Compose's order. */
-async function configText(app: App, { request, flags, format }: Asked): Promise<string> {
+async function configText(app: App, { request, flags, format, style }: Asked): Promise<string> {
   if (flags.explain !== undefined) return formatExplanation(await explainConfig(request, flags.explain));
   for (const list of ["services", "volumes", "networks", "models"] as const) {
     if (flags[list] === true) return await listText(request, list);
@@ -106,7 +135,9 @@ async function configText(app: App, { request, flags, format }: Asked): Promise<
     ...(pins ? { resolveDigest: await digestResolver(app) } : {}),
     ...(flags.lockImageDigests === true ? { lockOnly: true } : {}),
   });
-  for (const diagnostic of diagnostics) app.warn(formatDiagnostic(diagnostic));
+  // With a model to print, only `-q` leaves standard output to the diagnostics.
+  if (style === "text") for (const diagnostic of diagnostics) app.warn(formatDiagnostic(diagnostic));
+  else if (flags.quiet === true) await writeDiagnostics(app, diagnostics, style);
   return text;
 }
 
@@ -116,12 +147,17 @@ async function listText(request: ConfigRequest, list: ConfigList): Promise<strin
 
 async function variablesText(request: ConfigRequest, format: "yaml" | "json"): Promise<string> {
   const variables = await configVariables(request);
-  if (format === "json") return `${JSON.stringify(variables)}\n`;
+  if (format === "json") {
+    const named = variables.map(({ name, defaultValue, presenceValue, required }) => {
+      return [name, { Name: name, DefaultValue: defaultValue, PresenceValue: presenceValue, Required: required }];
+    });
+    return `${JSON.stringify(Object.fromEntries(named))}\n`;
+  }
   const cells = variables.map((variable) => {
     const { name, required, defaultValue, presenceValue } = variable;
-    return [name, String(required), defaultValue ?? "", presenceValue ?? ""];
+    return [name, String(required), defaultValue, presenceValue];
   });
-  return textOf(formatTable(["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"], cells, listStyle));
+  return textOf(formatTable(["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"], cells, wideStyle));
 }
 
 function textOf(lines: readonly string[]): string {
@@ -140,12 +176,12 @@ async function digestResolver(app: App): Promise<(image: string) => Promise<stri
   };
 }
 
-function phasesWithout(flags: ConfigFlags): ReadonlySet<SkippablePhase> {
+function phasesWithout(app: App, flags: ConfigFlags): ReadonlySet<SkippablePhase> {
   const phases: readonly (readonly [boolean | undefined, SkippablePhase])[] = [
     [flags.noConsistency, "consistency"],
     [flags.noEnvResolution, "env-files"],
     [flags.noInterpolate, "interpolation"],
-    [flags.noNormalize, "normalization"],
+    [flags.noNormalize === true || app.globals.compatibility, "normalization"],
     [flags.noPathResolution, "path-resolution"],
   ];
   return new Set(phases.filter(([given]) => given === true).map(([, phase]) => phase));

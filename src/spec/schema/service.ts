@@ -6,7 +6,6 @@ import {
   boolean,
   closed,
   command,
-  driverOptions,
   extensible,
   extraHosts,
   fileReferences,
@@ -180,5 +179,3 @@ export const service = extensible({
   volumes_from: uniqueList(text).optional(),
   working_dir: text.optional(),
 }).meta({ id: "service" });
-
-export const serviceNetworkOptions = driverOptions;
