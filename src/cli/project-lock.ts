@@ -1,56 +1,66 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 
 import type { ProjectLock } from "../compose/context.ts";
 import { errnoOf, errorMessage, TscomposeError } from "../errors.ts";
+import type { LockFile } from "../host/lock-file.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A lock file a project in the run root, held with flock(2): it goes with the process however that ends. */
-export function createProjectLock(
-  environment: Readonly<Record<string, string | undefined>>,
-  onWait: (message: string) => void,
-): ProjectLock {
-  const folder = join(environment["TSCOMPOSE_RUN_ROOT"] ?? "/run/tscompose", "projects");
+export function createProjectLock(environment: Environment, onWait: (message: string) => void): ProjectLock {
   return async (project, signal) => {
-    // Names are checked where they enter, but this one becomes part of a path.
-    const file = join(folder, `${createHash("sha256").update(project).digest("hex").slice(0, 32)}.lock`);
-    const [{ flock, LOCK_EX, LOCK_NB, LOCK_UN }, handle] = await Promise.all([
-      import("../host/libc.ts"),
-      openLock(folder, file),
-    ]);
+    const file = lockPath(environment, project);
+    const { acquireLock } = await import("../host/lock-file.ts");
     let told = false;
-    while (!flock(handle.fd, LOCK_EX | LOCK_NB)) {
+    for (;;) {
+      const lock = take(file, acquireLock);
+      if (lock !== undefined) return () => lock.release();
       if (!told) onWait(`another command is changing project ${project}; waiting for it`);
       told = true;
+      if (signal.aborted) throw new TscomposeError("aborted", `gave up waiting for project ${project}`);
       // flock has no time limit and would block the thread, so it is asked again.
       await pause(50);
-      if (!signal.aborted) continue;
-      await handle.close();
-      throw new TscomposeError("aborted", `gave up waiting for project ${project}`);
     }
-    return () => {
-      flock(handle.fd, LOCK_UN);
-      void handle.close();
-    };
   };
 }
 
-async function openLock(folder: string, file: string): Promise<Awaited<ReturnType<typeof open>>> {
-  const flags = constants.O_CREAT | constants.O_RDWR | constants.O_NOFOLLOW;
+/** Names are checked where they enter, but this one becomes part of a path: so it is hashed. Who is not root has no run root and
+ *  drives another engine (`-H`). */
+function lockPath(environment: Environment, project: string): string {
+  const own = process.getuid?.() === 0 ? "/run/tscompose" : join(homedir(), ".cache", "tscompose");
+  const name = createHash("sha256").update(project).digest("hex").slice(0, 32);
+  return join(environment["TSCOMPOSE_RUN_ROOT"] || own, "projects", `${name}.lock`);
+}
+
+function take(file: string, acquireLock: (path: string) => LockFile | undefined): LockFile | undefined {
   try {
     try {
-      return await open(file, flags, 0o600);
+      return acquireLock(file);
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") throw error;
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      return await open(file, flags, 0o600);
+      makeFolder(dirname(file), 3);
+      return acquireLock(file);
     }
   } catch (error) {
     throw new TscomposeError("host/permission", `cannot open the lock file ${file}: ${errorMessage(error)}`, {
       hint: "run as root, or set TSCOMPOSE_RUN_ROOT to a folder you can write",
       cause: error,
     });
+  }
+}
+
+/** Makes at most so many levels. Node's own recursion never ends where the kernel says ENOENT to any mkdir, as in /proc. */
+function makeFolder(path: string, levels: number): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return;
+    if (errnoOf(error) !== "ENOENT" || levels <= 1) throw error;
+    makeFolder(dirname(path), levels - 1);
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 

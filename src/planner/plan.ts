@@ -16,8 +16,6 @@ export interface Plan {
   readonly nodes: readonly PlanNode[];
 }
 
-export const emptyPlan: Plan = { nodes: [] };
-
 export class PlanBuilder {
   readonly #nodes: PlanNode[] = [];
 
