@@ -2,7 +2,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { Socket } from "node:net";
 import { ReadStream } from "node:tty";
-import { errnoOf } from "../errors.ts";
 import { check, libc, O_CLOEXEC } from "./libc.ts";
 
 const ioctlFn = libc.func("ioctl", "int", ["int", "unsigned long", "_Inout_ uint8_t *"]);
@@ -16,14 +15,10 @@ export function setTerminalSize(fd: number, height: number, width: number): void
   check(ioctlFn(fd, TIOCSWINSZ, size) as number, "ioctl", `TIOCSWINSZ fd ${fd}`);
 }
 
-/** A duplex stream over the master side; it owns `fd`. The end of the last process on the other side is the end of the stream. */
+/** A duplex stream over the master side; it owns `fd`. When the last process on the other side has ended, so does the stream, with
+ *  the error EIO: that is how Linux says it. */
 export function openTerminal(fd: number): Socket {
-  const stream = new ReadStream(fd);
-  stream.on("error", (error) => {
-    // EIO is how Linux says that nobody has the other side open any more.
-    if (errnoOf(error) === "EIO") stream.push(null);
-  });
-  return stream;
+  return new ReadStream(fd);
 }
 
 const unlockFn = libc.func("int unlockpt(int)");
