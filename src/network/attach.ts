@@ -4,14 +4,51 @@ import { createChildLink } from "./child-link.ts";
 import { plugIntoBridge } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { vethNameFor, type EngineTag } from "./names.ts";
-import { bridgeOptions } from "./network-record.ts";
+import { bridgeOptions, subnetsOf } from "./network-record.ts";
 import { toInterface, type Endpoint } from "./plan-endpoint.ts";
-import { assertNever } from "../errors.ts";
+import { assertNever, isTscomposeError } from "../errors.ts";
+import { attachIngressProgram } from "../host/bpf.ts";
+import { findLink } from "../host/rtnetlink.ts";
+import { parseAddress, parseSubnet } from "./cidr.ts";
+import { buildPortFilter } from "./port-filter.ts";
 
 /** The host's end of the endpoint's link; undefined where there is none. */
 export function hostLinkOf(tag: EngineTag, endpoint: Endpoint): string | undefined {
   return endpoint.network.record.driver === "bridge" ? vethNameFor(tag, endpoint.state.endpointId) : undefined;
 }
+
+/** The option of a network whose members are routers, and send from addresses that are not theirs. */
+export const allowSpoofing = "io.tscompose.network.allow_spoofing";
+let reported = false;
+
+/** A kernel that is too old for it leaves the firewall alone in charge, as with Docker. */
+function guardPort(
+  context: NetworkContext,
+  endpoint: Endpoint,
+  port: { readonly hostName: string; readonly mac: Buffer },
+): void {
+  const { record } = endpoint.network;
+  if (record.options[allowSpoofing] === "true") return;
+  const { state, request } = endpoint;
+  const texts = [state.ipv4?.address, state.ipv6?.address, ...request.linkLocalIps];
+  const program = buildPortFilter({
+    mac: port.mac,
+    addresses: texts.flatMap((text) => parseAddress(text ?? "") ?? []),
+    subnets: [...subnetsOf(record), ...linkLocalSubnets],
+    foreign: context.poolSubnets,
+    internal: record.internal,
+  });
+  const index = findLink(context.netlink, port.hostName)?.index;
+  if (index === undefined) return;
+  try {
+    attachIngressProgram(index, program);
+  } catch (error) {
+    if (!isTscomposeError(error, "host/syscall-failed")) throw error;
+    if (!reported) context.log("warn", `addresses of containers are not pinned to their links: ${error.message}`);
+    reported = true;
+  }
+}
+const linkLocalSubnets = ["169.254.0.0/16"].flatMap((text) => parseSubnet(text) ?? []);
 
 /** Makes the link, without addresses. @throws host/syscall-failed */
 export function attachEndpoint(
@@ -33,7 +70,9 @@ export function attachEndpoint(
         isolated: !bridgeOptions(record).icc && !bridgedNat,
         hairpin: bridgedNat,
       };
-      plugIntoBridge(context.netlink, netns, { link: toInterface(endpoint), port });
+      const link = toInterface(endpoint);
+      plugIntoBridge(context.netlink, netns, { link, port });
+      guardPort(context, endpoint, { hostName: port.hostName, mac: link.mac });
       return;
     }
     case "macvlan":

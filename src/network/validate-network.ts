@@ -165,7 +165,11 @@ function checkPools(pools: readonly PoolRecord[]): void {
   }
 }
 
-const booleanOptions = ["com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade"];
+const booleanOptions = [
+  "com.docker.network.bridge.enable_icc",
+  "com.docker.network.bridge.enable_ip_masquerade",
+  "io.tscompose.network.allow_spoofing",
+];
 const addressOptions = [
   "com.docker.network.bridge.host_binding_ipv4",
   "com.docker.network.host_ipv4",

@@ -1,9 +1,10 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { saveRules } from "../../../src/host/iptables.ts";
 import { inNetns } from "../../../src/host/netns.ts";
 import { eventually } from "../../support/workspace.ts";
-import { askTcp, blockedMs, Lab, port, serveTcp, type Box } from "./lab.ts";
+import { askTcp, blockedMs, Lab, openUdp, port, serveTcp, type Box } from "./lab.ts";
 
 let lab: Lab;
 let web: Box;
@@ -49,6 +50,22 @@ for (const [title, [program = "", ...args]] of damages) {
     expect(await askTcp(other.netns, web.ip, 80, blockedMs)).toBe("timeout");
   });
 }
+
+test("while rules are flushed again and again, nothing passes between networks", async () => {
+  const target = openUdp(web.netns, "0.0.0.0", 99);
+  const sender = openUdp(other.netns, "0.0.0.0", 0);
+  const flood = setInterval(() => {
+    for (let n = 0; n < 20; n += 1) sender.send(Buffer.from("x"), 99, web.ip);
+  }, 1);
+  for (let round = 0; round < 5; round += 1) {
+    await promisify(execFile)("sh", ["-c", "iptables -t raw -F; iptables -F; iptables -t nat -F"]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  clearInterval(flood);
+  expect(await target.next(300)).toBeUndefined();
+  target.close();
+  sender.close();
+});
 
 test("a deleted bridge is made again with its ports", async () => {
   execFileSync("ip", ["link", "del", bridgeOf("n1")]);

@@ -1,0 +1,62 @@
+/** eBPF programs on network devices. A program that was attached stays with the device when this process ends, and goes with the
+ *  device. Source: bpf(2), linux/bpf.h (BPF_PROG_LOAD, BPF_PROG_ATTACH), Linux 6.6 (tcx). */
+import { closeSync } from "node:fs";
+import { check, koffi, libc } from "./libc.ts";
+
+const SYS_bpf = process.arch === "arm64" ? 280 : 321;
+const BPF_PROG_LOAD = 5;
+const BPF_PROG_ATTACH = 8;
+const BPF_PROG_TYPE_SCHED_CLS = 3;
+const BPF_TCX_INGRESS = 46;
+const instructionSize = 8;
+
+const loadAttributes = koffi.struct("tscompose_bpf_prog_load", {
+  progType: "uint32_t",
+  instructionCount: "uint32_t",
+  instructions: "const uint8_t *",
+  license: "const uint8_t *",
+  logLevel: "uint32_t",
+  logSize: "uint32_t",
+  log: "uint8_t *",
+  kernelVersion: "uint32_t",
+  flags: "uint32_t",
+  name: koffi.array("uint8_t", 16),
+  interfaceIndex: "uint32_t",
+  expectedAttachType: "uint32_t",
+});
+const loadFn = libc.func("syscall", "long", ["long", "int", koffi.pointer(loadAttributes), "unsigned int"]);
+const attachFn = libc.func("syscall", "long", ["long", "int", "const uint8_t *", "unsigned int"]);
+
+/** Lets `program` decide about every packet that comes in through the device, before anything else sees it.
+ *  @throws host/syscall-failed, where the verifier refuses it or the kernel is too old */
+export function attachIngressProgram(interfaceIndex: number, program: Buffer): void {
+  const license = Buffer.from("Apache-2.0\0");
+  const attributes = {
+    progType: BPF_PROG_TYPE_SCHED_CLS,
+    instructionCount: program.length / instructionSize,
+    instructions: program,
+    license,
+    logLevel: 0,
+    logSize: 0,
+    log: null,
+    kernelVersion: 0,
+    flags: 0,
+    name: [...Buffer.from("tscompose_port\0\0")],
+    interfaceIndex: 0,
+    expectedAttachType: BPF_TCX_INGRESS,
+  };
+  const fd = check(
+    Number(loadFn(SYS_bpf, BPF_PROG_LOAD, attributes, koffi.sizeof(loadAttributes))),
+    "bpf",
+    "load program",
+  );
+  try {
+    const attach = Buffer.alloc(32);
+    attach.writeUInt32LE(interfaceIndex, 0);
+    attach.writeUInt32LE(fd, 4);
+    attach.writeUInt32LE(BPF_TCX_INGRESS, 8);
+    check(Number(attachFn(SYS_bpf, BPF_PROG_ATTACH, attach, attach.length)), "bpf", `attach to link ${interfaceIndex}`);
+  } finally {
+    closeSync(fd);
+  }
+}
