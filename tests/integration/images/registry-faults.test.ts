@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HttpConnections } from "../../../src/engine/images/registry/http.ts";
 import { startFakeRegistry, type FakeRegistry } from "./fake-registry.ts";
 import { makeStore, type StoreKit } from "./store-kit.ts";
 
@@ -228,6 +229,26 @@ describe("token servers", () => {
       (error: Error) => !error.message.includes("canary"),
     );
   });
+});
+
+test("a host that only a registry named may not be an address of this machine, by number or by name", async () => {
+  const connections = new HttpConnections();
+  try {
+    for (const host of ["127.0.0.1", "localhost", "[::1]", "169.254.169.254"]) {
+      const send = connections.send({
+        method: "GET",
+        url: new URL(`http://${host}:${registry.port}/v2/`),
+        headers: {},
+        tls: { ca: undefined, unverified: false },
+        outerOnly: true,
+        signal: new AbortController().signal,
+      });
+      await expect(send).rejects.toThrow("an address of this machine: refused");
+    }
+    expect(registry.requests).toEqual([]);
+  } finally {
+    connections.close();
+  }
 });
 
 test("an abort in the middle of a transfer ends it and leaves nothing", async () => {

@@ -82,10 +82,11 @@ export class ThreadRunner implements LayerRunner {
 
   #give(thread: Thread, reusable: boolean): void {
     this.#busy--;
-    if (reusable && !this.#closed) {
+    if (reusable && !this.#closed && this.#all.has(thread)) {
       this.#idle.push(thread);
       thread.idleTimer = setTimeout(() => {
-        this.#idle.splice(this.#idle.indexOf(thread), 1);
+        const at = this.#idle.indexOf(thread);
+        if (at >= 0) this.#idle.splice(at, 1);
         void this.#end(thread);
       }, idleMs);
       thread.idleTimer.unref();
@@ -98,6 +99,14 @@ export class ThreadRunner implements LayerRunner {
     worker.unref();
     const thread: Thread = { worker, idleTimer: undefined };
     this.#all.add(thread);
+    // A thread may die between two jobs, too; its job, if it has one, hears of it by itself.
+    worker.on("error", () => undefined);
+    worker.on("exit", () => {
+      clearTimeout(thread.idleTimer);
+      this.#all.delete(thread);
+      const at = this.#idle.indexOf(thread);
+      if (at >= 0) this.#idle.splice(at, 1);
+    });
     return thread;
   }
 
