@@ -101,9 +101,11 @@ function cleanTarget(volume: Node): Node {
 }
 
 const sharedNamespaces = ["network_mode", "ipc", "pid", "uts", "cgroup"];
+const implying = [...sharedNamespaces, "links", "volumes_from"];
 
 /** Undefined where nothing is implied. */
 function impliedDependencies(service: MapNode): MapNode | undefined {
+  if (!implying.some((key) => service.entries.has(key))) return undefined;
   const declared = child(service, "depends_on");
   const entries = new Map(declared?.kind === "map" ? declared.entries : []);
   const before = entries.size;

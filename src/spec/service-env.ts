@@ -42,6 +42,8 @@ export function answered(
 }
 
 function readEnvironment(name: string, service: Service, context: ServiceFiles): Service {
+  const open = Object.values(service.environment ?? {}).includes(null);
+  if (service.env_file === undefined && !open) return service;
   const own = new Map(answered(service.environment, context.environment));
   if (service.env_file === undefined)
     return own.size === 0 ? service : withField(service, "environment", makeDict(own));

@@ -3,14 +3,14 @@ import { nearestName } from "../near-miss.ts";
 import type { Report } from "../report.ts";
 import type { Span } from "../source.ts";
 import { isNull, keySpan, toPlain } from "../tree.ts";
-import type { MapNode, Node, ScalarNode, SeqNode, TreePath } from "../tree.ts";
+import type { Entry, MapNode, Node, ScalarNode, SeqNode, TreePath } from "../tree.ts";
 import { composeSchema } from "./generated.ts";
 import type { JsonSchema, JsonType } from "./json-schema.ts";
 
 /** Holds the tree against the schema and reports everything that does not fit. Interprets the generated JSON Schema: building
  *  the zod schema it comes from would cost more than reading most compose files. */
 export function validateTree(root: Node, report: Report): void {
-  check(composeSchema, root, [], root, report);
+  check(composeSchema, root, [], undefined, report);
 }
 
 const compiled = new Map<string, RegExp>();
@@ -42,15 +42,15 @@ function patternsOf(schema: JsonSchema): readonly KeyPattern[] {
 
 const flattened = new WeakMap<readonly JsonSchema[], readonly JsonSchema[]>();
 
-/** `at`: the key of the value where it has one; a value that is not there has no place of its own. */
-function check(schema: JsonSchema, node: Node, path: string[], at: Span, report: Report): void {
+/** `entry`: where the value has a key; a value that is not there has no place of its own. */
+function check(schema: JsonSchema, node: Node, path: string[], entry: Entry | undefined, report: Report): void {
   const resolved = resolve(schema);
   if (resolved.anyOf !== undefined) {
-    checkUnion(resolved.anyOf, node, path, at, report);
+    checkUnion(resolved.anyOf, node, path, entry, report);
     return;
   }
   if (resolved.type !== undefined && !fits(resolved.type, node)) {
-    reportType(typesOf(resolved), node, path, at, report);
+    reportType(typesOf(resolved), node, path, entry, report);
     return;
   }
   if (node.kind === "map") checkMap(resolved, node, path, report);
@@ -91,11 +91,17 @@ function fitsOne(type: JsonType, node: Node): boolean {
 }
 
 /** The branches differ in kind, so the one that the value could have been meant for speaks for the whole. */
-function checkUnion(branches: readonly JsonSchema[], node: Node, path: string[], at: Span, report: Report): void {
+function checkUnion(
+  branches: readonly JsonSchema[],
+  node: Node,
+  path: string[],
+  entry: Entry | undefined,
+  report: Report,
+): void {
   const flat = flatten(branches);
   const branch = flat.find((one) => one.type === undefined || fits(one.type, node));
-  if (branch === undefined) reportType(flat.flatMap(typesOf), node, path, at, report);
-  else check(branch, node, path, at, report);
+  if (branch === undefined) reportType(flat.flatMap(typesOf), node, path, entry, report);
+  else check(branch, node, path, entry, report);
 }
 
 function flatten(branches: readonly JsonSchema[]): readonly JsonSchema[] {
@@ -123,11 +129,18 @@ const words: Readonly<Record<JsonType, string>> = {
   array: "a list",
 };
 
-function reportType(types: readonly JsonType[], node: Node, path: TreePath, at: Span, report: Report): void {
+function reportType(
+  types: readonly JsonType[],
+  node: Node,
+  path: TreePath,
+  entry: Entry | undefined,
+  report: Report,
+): void {
   const expected = orList([...new Set(types)].map((type) => words[type]));
   const code: DiagnosticCode = "wrong-type";
   const message = `${path.join(".")} must be ${expected}, not ${describe(node)}`;
-  const place = isNull(node) || node.start === node.end ? at : node;
+  const isThere = !isNull(node) && node.start !== node.end;
+  const place = isThere || entry === undefined ? node : keySpan(entry);
   report.error({ code, message, path, at: place, expected, suggestion: suggestType(types, node) });
 }
 
@@ -159,10 +172,10 @@ function checkMap(schema: JsonSchema, node: MapNode, path: string[], report: Rep
   for (const [key, entry] of node.entries) {
     path.push(key);
     const named = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
-    if (named !== undefined) check(named, entry.value, path, keySpan(entry), report);
+    if (named !== undefined) check(named, entry.value, path, entry, report);
     else {
       const matching = patterns.find(({ pattern }) => pattern.test(key));
-      if (matching?.schema !== undefined) check(matching.schema, entry.value, path, keySpan(entry), report);
+      if (matching?.schema !== undefined) check(matching.schema, entry.value, path, entry, report);
       else if (matching === undefined && schema.additionalProperties === false) {
         reportUnknown(schema, key, path, keySpan(entry), report);
       }
@@ -194,7 +207,7 @@ function checkSeq(schema: JsonSchema, node: SeqNode, path: string[], report: Rep
   if (schema.items !== undefined) {
     for (const [index, item] of node.items.entries()) {
       path.push(String(index));
-      check(schema.items, item, path, item, report);
+      check(schema.items, item, path, undefined, report);
       path.pop();
     }
   }
@@ -227,6 +240,7 @@ function canonicalText(node: Node): string {
 }
 
 function checkScalar(schema: JsonSchema, node: ScalarNode, path: TreePath, report: Report): void {
+  if (schema.enum === undefined && schema.pattern === undefined && typeof node.value === "string") return;
   const { value } = node;
   const shown = path.join(".");
   if (schema.enum !== undefined && !schema.enum.includes(String(value))) {

@@ -30,8 +30,7 @@ export function parseVolumeSpec(spec: string): VolumeSpec | string {
     unknown: [],
   };
   if (spec === "") return "empty volume specification";
-  const bytes = new TextEncoder().encode(spec).length;
-  if (bytes <= 2) return { ...volume, target: spec, kind: "bare" };
+  if (spec.length <= 2 && new TextEncoder().encode(spec).length <= 2) return { ...volume, target: spec, kind: "bare" };
   const sections = splitSections(spec);
   for (const [index, section] of sections.entries()) {
     const problem = takeSection(volume, section, index === sections.length - 1);
@@ -41,7 +40,11 @@ export function parseVolumeSpec(spec: string): VolumeSpec | string {
   return volume;
 }
 
+/** No variable, and no section of one character that could be a drive. */
+const plain = /^(?:[^:$]{2,}(?::|$))+$/;
+
 function splitSections(spec: string): string[] {
+  if (plain.test(spec) && !spec.endsWith(":")) return spec.split(":");
   const sections: string[] = [];
   let buffer = "";
   let nested = 0;

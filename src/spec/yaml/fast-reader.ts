@@ -21,7 +21,17 @@ export function readFast(file: SourceFile, maxNodes: number): Node[] | undefined
 }
 
 function readDocuments(file: SourceFile, maxNodes: number): Node[] {
-  const reader: Reader = { file, text: file.text, at: 0, anchors: new Map(), maxNodes, nodes: 0, depth: 0, column: 0 };
+  const reader: Reader = {
+    file,
+    text: file.text,
+    at: 0,
+    anchors: new Map(),
+    maxNodes,
+    nodes: 0,
+    depth: 0,
+    column: 0,
+    colon: 0,
+  };
   if (reader.text.charCodeAt(0) === 0xfeff) reader.at = 1;
   const documents: Node[] = [];
   for (;;) {
@@ -349,7 +359,10 @@ function startsKey(reader: Reader, start: number): boolean {
   for (let at = start; ; at++) {
     const code = source.charCodeAt(at);
     if (code === 10 || Number.isNaN(code)) return false;
-    if (code === colon && isBreak(source.charCodeAt(at + 1))) return true;
+    if (code === colon && isBreak(source.charCodeAt(at + 1))) {
+      reader.colon = at;
+      return true;
+    }
     if (code === hash && at > start && source.charCodeAt(at - 1) === space) return false;
   }
 }
@@ -366,16 +379,12 @@ function readKey(reader: Reader): string {
   if (first === 39) return readSingle(reader);
   const source = reader.text;
   const start = reader.at;
-  let end = start;
-  for (let at = start; ; at++) {
-    const code = source.charCodeAt(at);
-    if (code === 9) throw declined;
-    if (code === colon && isBreak(source.charCodeAt(at + 1))) break;
-    if (code !== space) end = at + 1;
-  }
+  // `startsKey` has just been here.
+  let end = reader.colon;
+  while (source.charCodeAt(end - 1) === space) end--;
   reader.at = end;
   const key = source.slice(start, end);
-  if (typeof resolvePlain(key).value !== "string") throw declined;
+  if (key.includes("\t") || typeof resolvePlain(key).value !== "string") throw declined;
   return key;
 }
 

@@ -10,6 +10,8 @@ export interface Reader extends Cursor {
   depth: number;
   /** Column of the content that `nextContent` found, and where its line begins. */
   column: number;
+  /** Of the key that `startsKey` found last. */
+  colon: number;
 }
 
 export const maxDepth = 100;
