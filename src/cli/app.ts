@@ -4,6 +4,7 @@ import type { ComposeContext, ProjectReference } from "../compose/context.ts";
 import { TscomposeError } from "../errors.ts";
 import type { LoadOptions } from "../spec/load-options.ts";
 import type { Project } from "../spec/model.ts";
+import type { SupportedCommand } from "../spec/support.ts";
 
 import { connect } from "./connect.ts";
 import type { Globals } from "./globals.ts";
@@ -35,6 +36,8 @@ export interface ProjectSelection {
   readonly services?: readonly string[];
   readonly dependencies?: "include" | "ignore";
   readonly prune?: "unused" | "nothing";
+  /** What is going to be made of the model: keys that it cannot honour are refused. */
+  readonly command?: SupportedCommand;
 }
 
 export interface ContextOptions {
@@ -59,7 +62,7 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
   };
   const loadProject = async (selection: ProjectSelection = {}): Promise<Project> => {
     const { load } = await import("./load.ts");
-    return await load(loadOptions(globals, terminal, selection), warn);
+    return await load(loadOptions(globals, terminal, selection), warn, selection.command);
   };
   return {
     globals,

@@ -46,7 +46,7 @@ export function configure(command: Command, run: RunCommand): void {
           ["--build", "--no-build"],
           ["--force-recreate", "--no-recreate"],
         ]);
-        const [project, context] = await Promise.all([app.loadProject({ services }), app.context()]);
+        const [project, context] = await Promise.all([app.loadProject({ command: "up", services }), app.context()]);
         const recreate = flags.forceRecreate === true ? "always" : flags.noRecreate === true ? "never" : "diverged";
         await converge(context, withScales(project, scales(flags.scale)), {
           reconcile: {

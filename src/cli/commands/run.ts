@@ -86,7 +86,7 @@ async function runRun(app: App, invocation: Invocation): Promise<void> {
     ["--publish", "--service-ports"],
   ]);
   const [project, context] = await Promise.all([
-    app.loadProject({ services: [service], dependencies: flags.noDeps === true ? "ignore" : "include" }),
+    app.loadProject({ command: "up", services: [service], dependencies: flags.noDeps === true ? "ignore" : "include" }),
     app.context({ quiet: flags.quiet === true }),
   ]);
   const oneOff = await runOneOff(context, project, await runOptions(app, invocation, project.environment));

@@ -17,7 +17,10 @@ export function configure(command: Command, run: RunCommand): void {
         const wanted = scales(entries);
         const services = [...wanted.keys()];
         const dependencies = flags.noDeps === true ? "ignore" : "include";
-        const [project, context] = await Promise.all([app.loadProject({ services, dependencies }), app.context()]);
+        const [project, context] = await Promise.all([
+          app.loadProject({ command: "up", services, dependencies }),
+          app.context(),
+        ]);
         await converge(context, withScales(project, wanted), {
           reconcile: { ...defaultReconcileOptions, services, orphans: "ignore" },
           pull: "policy",

@@ -83,7 +83,10 @@ async function up(app: App, services: readonly string[], flags: UpFlags): Promis
   checkFlags(flags);
   const { environment } = app.terminal;
   const dependencies = flags.noDeps === true ? "ignore" : "include";
-  const [loaded, context] = await Promise.all([app.loadProject({ services, dependencies }), app.context()]);
+  const [loaded, context] = await Promise.all([
+    app.loadProject({ command: "up", services, dependencies }),
+    app.context(),
+  ]);
   const project = withScales(loaded, scales(flags.scale));
   if (Object.keys(project.services).length === 0) throw new TscomposeError("compose/usage", "no service selected");
   const options = convergeOptions(flags, services, environment);
