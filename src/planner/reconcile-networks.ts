@@ -4,6 +4,7 @@ import type { Network } from "../spec/model.ts";
 
 import { endpointSettings } from "./create-body/networking.ts";
 import { networkCreateBody } from "./create-body/resources-of-project.ts";
+import { serviceOfMode } from "./names.ts";
 import type { ObservedNetwork } from "./observed.ts";
 
 import { existing, planStop, type ReconcileContext } from "./reconcile-context.ts";
@@ -87,6 +88,7 @@ function replace(context: ReconcileContext, key: string, network: Network, live:
       planStop(context, container, cause),
     ]),
   );
+  stopSharers(context, new Set(attached.map(({ service }) => service)), cause);
   const removed = plan.add({ kind: "remove-network", name: live.name, id: live.id, ifUnused: false, cause }, left);
   const created = create(context, key, network, cause, [removed]);
   for (const container of attached) {
@@ -103,6 +105,15 @@ function replace(context: ReconcileContext, key: string, network: Network, live:
       [created],
     );
     context.reconnects.set(container.id, [...(context.reconnects.get(container.id) ?? []), node]);
+  }
+}
+
+/** A container that shares the network namespace of one that stops would be left in the old one. */
+function stopSharers(context: ReconcileContext, services: ReadonlySet<string>, cause: string): void {
+  for (const container of context.observed.containers) {
+    const mode = context.project.services[container.service]?.network_mode;
+    const owner = container.oneoff ? undefined : serviceOfMode(mode);
+    if (owner !== undefined && services.has(owner)) planStop(context, container, cause);
   }
 }
 

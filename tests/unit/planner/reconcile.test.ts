@@ -309,6 +309,16 @@ describe("a definition that changed", () => {
     );
   });
 
+  test("of a network: what shares the namespace of its containers is started again too, after them", () => {
+    const depends_on = { web: { condition: "service_started", required: true } } as const;
+    const services = { web: {}, side: { network_mode: "service:web", depends_on } };
+    const before = aProject({ services });
+    const after = aProject({ services, networks: { default: { internal: true } } });
+    const text = planText(after, upToDate(before));
+    expect(text).toContain("#3 container app-side-1: stop (definition of network default changed)");
+    expect(text).toContain("#8 container app-side-1: start after #3, #7 (stopped by this plan)");
+  });
+
   const mounting = { web: { volumes: [{ type: "volume", source: "data", target: "/data" }] } };
   const before = aProject({ services: mounting, volumes: { data: {} } });
   const after = aProject({ services: mounting, volumes: { data: { driver_opts: { type: "nfs" } } } });
