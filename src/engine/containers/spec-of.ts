@@ -1,5 +1,6 @@
 /** Gathers what the runtime specification of a container depends on, and builds it. */
 import { readlinkSync, openSync, closeSync, constants, statSync } from "node:fs";
+import { posix } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import * as libc from "../../host/libc.ts";
 import { buildSpec, initPath } from "../runtime/build-spec.ts";
@@ -64,9 +65,8 @@ export function resolveContainerUser(rootfs: string, user: string, groupAdd: rea
 
 /** `/tscompose-<tag>[/<cgroup parent>]/<id>`: a parent is below ours, wherever it says it is. */
 export function cgroupPathOf(ctx: Pick<ContainerContext, "cgroupRoot">, container: Container): string {
-  const parts = (container.record.hostConfig.CgroupParent ?? "").split("/");
-  const safe = parts.filter((part) => part !== "" && part !== "." && part !== "..");
-  return [ctx.cgroupRoot, ...safe, container.id].join("/");
+  const parent = posix.normalize(`/${container.record.hostConfig.CgroupParent ?? ""}`);
+  return posix.join(ctx.cgroupRoot, parent, container.id);
 }
 
 function pidNamespace(ctx: ContainerContext, hostConfig: HostConfig): string {

@@ -9,6 +9,7 @@ import { createProcess, releaseProcess, type Launched } from "../runtime/launch.
 import { findProgram } from "../runtime/oci-runtime.ts";
 import { monitorLogArguments, planLog } from "../streams/log-config.ts";
 import { prepareLogFiles } from "../streams/log-files.ts";
+import { applyBlockWeight } from "./block-weight.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { releaseResources } from "./end.ts";
@@ -115,6 +116,7 @@ async function launch(
   if (created.status === "rejected") throw created.reason;
   unstage();
   closeNamespace();
+  applyBlockWeight(ctx, container, record.hostConfig);
   writeNetworkFiles(container, networkFiles(container, connected.value));
   await Promise.all([...container.beforeRelease].map((ready) => ready()));
 

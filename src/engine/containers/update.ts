@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { containerAttributes } from "../events.ts";
 import { runCommand } from "../../host/command.ts";
+import { runtimeLimits } from "../runtime/build-spec.ts";
 import { runtimeCommand } from "../runtime/oci-runtime.ts";
 import { resourcesSpec } from "../runtime/resources.ts";
 import type { HostConfig, Resources, RestartPolicy } from "../types.ts";
+import { applyBlockWeight } from "./block-weight.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { checkResources, normaliseResources } from "./create/resources.ts";
@@ -14,7 +16,7 @@ import { checkRestartPolicy, normaliseRestartPolicy } from "./create/restart-pol
 
 const changeable = new Set(
   (
-    "CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpusetCpus CpusetMems " +
+    "CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpusetCpus CpusetMems " +
     "MemoryReservation MemorySwap PidsLimit RestartPolicy"
   ).split(" "),
 );
@@ -73,12 +75,16 @@ function unchanged(config: HostConfig, key: string, value: unknown): boolean {
 }
 
 async function apply(ctx: ContainerContext, container: Container, hostConfig: HostConfig): Promise<void> {
-  const { devices: _devices, ...resources } = resourcesSpec(hostConfig, { rules: [], numbers: new Map() });
+  const { devices: _devices, ...resources } = resourcesSpec(runtimeLimits(hostConfig, ctx.host), {
+    rules: [],
+    numbers: new Map(),
+  });
   // A file: what Node gives as standard input is a socket, which the runtime cannot open as /dev/stdin.
   const file = join(container.paths.bundle, "resources.json");
   try {
     writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
     await runCommand([...runtimeCommand(ctx.runtime), "update", "--resources", file, container.id]);
+    applyBlockWeight(ctx, container, hostConfig);
   } catch (error) {
     const message = `the limits of container ${container.name} could not be changed: ${errorMessage(error)}`;
     throw new TscomposeError("engine/failed", message, {

@@ -1,6 +1,7 @@
 /** A container's record and what was prepared for it -> the OCI runtime specification. Pure. All of the default confinement is
  *  here and in the tables that it uses. Source: security.md section 1. */
 import type { ContainerRecord, ResolvedMount } from "../containers/record.ts";
+import type { Resources } from "../types.ts";
 import { decideCapabilities } from "./capabilities.ts";
 import { readonlyPaths } from "./confined-paths.ts";
 import type { DevicePlan } from "./devices.ts";
@@ -68,7 +69,10 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
     linux: {
       namespaces: namespaceSpecs(input.namespaces),
       cgroupsPath: input.cgroupPath,
-      resources: resourcesSpec(hostConfig, { rules: input.devices.rules, numbers: input.deviceNumbers }),
+      resources: resourcesSpec(runtimeLimits(hostConfig, host), {
+        rules: input.devices.rules,
+        numbers: input.deviceNumbers,
+      }),
       devices: input.devices.nodes,
       sysctl: {
         ...input.sysctls,
@@ -82,6 +86,11 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
       ...(host.selinux && security.labels.length > 0 ? { mountLabel: selinuxLabel(security.labels, "object") } : {}),
     },
   };
+}
+
+/** Without what the engine sets itself, see `block-weight.ts`. */
+export function runtimeLimits(limits: Resources, host: HostProfile): Resources {
+  return host.cgroup.version === 1 ? { ...limits, BlkioWeight: 0, BlkioWeightDevice: null } : limits;
 }
 
 function processSpec(input: SpecInput, security: SecurityOptions, bounding: readonly string[]): ProcessSpec {

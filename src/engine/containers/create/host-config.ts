@@ -55,20 +55,22 @@ function confinedPaths(asked: HostConfig, host: HostProfile): Pick<HostConfig, "
 }
 
 /** Fields that are looked at; all others must be empty. */
-const honoured: ReadonlySet<string> = new Set(
+export const honouredFields: ReadonlySet<string> = new Set(
   (
     "Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove VolumeDriver VolumesFrom ConsoleSize " +
     "Annotations CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Links OomScoreAdj PidMode " +
     "Privileged PublishAllPorts ReadonlyRootfs SecurityOpt Tmpfs UTSMode UsernsMode ShmSize Sysctls Runtime Isolation " +
     "Mounts MaskedPaths ReadonlyPaths Init CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice " +
-    "BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod " +
-    "CpuRealtimeRuntime CpusetCpus CpusetMems Devices DeviceCgroupRules MemoryReservation MemorySwap MemorySwappiness " +
+    "BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota " +
+    "CpusetCpus CpusetMems Devices DeviceCgroupRules MemoryReservation MemorySwap MemorySwappiness " +
     "OomKillDisable PidsLimit Ulimits"
   ).split(" "),
 );
 
 /** Fields that have a reason of their own to be refused. */
 const refusals: Readonly<Record<string, string>> = {
+  CpuRealtimePeriod: "real-time scheduling is not supported",
+  CpuRealtimeRuntime: "real-time scheduling is not supported",
   Cgroup: "joining another container's cgroup is not supported",
   StorageOpt: "a size limit for the root file system is not supported",
   DeviceRequests: "device requests (gpus, CDI) are not supported",
@@ -81,7 +83,7 @@ const refusals: Readonly<Record<string, string>> = {
 /** Checks a normalised configuration. @throws request/invalid, request/unsupported, host/unsupported */
 export function checkHostConfig(config: HostConfig, context: HostConfigContext): readonly string[] {
   for (const [key, value] of Object.entries(config)) {
-    if (honoured.has(key) || isEmpty(value)) continue;
+    if (honouredFields.has(key) || isEmpty(value)) continue;
     const reason = refusals[key] ?? "this engine does not know it";
     throw new TscomposeError("request/unsupported", `HostConfig.${key} is not supported: ${reason}`, {
       hint: `leave ${key} out`,
