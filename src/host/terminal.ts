@@ -15,8 +15,8 @@ export function setTerminalSize(fd: number, height: number, width: number): void
   check(ioctlFn(fd, TIOCSWINSZ, size) as number, "ioctl", `TIOCSWINSZ fd ${fd}`);
 }
 
-/** A duplex stream over the master side; it owns `fd`. When the last process on the other side has ended, so does the stream, with
- *  the error EIO: that is how Linux says it. */
+/** A duplex stream over the master side; it owns `fd`. When the last process on the other side has ended, so does the stream, or it
+ *  fails with EIO: that is how Linux says it. */
 export function openTerminal(fd: number): Socket {
   return new ReadStream(fd);
 }
