@@ -125,11 +125,11 @@ describe("values of run", () => {
   });
   test.each([
     ["data:/d", { type: "volume", source: "data", target: "/d" }],
-    ["./x:/d:ro", { type: "bind", source: "/work/x", target: "/d", read_only: true }],
+    ["./x:/d:ro", { type: "bind", source: "/home/x", target: "/d", read_only: true }],
     ["/x:/d", { type: "bind", source: "/x", target: "/d" }],
     ["/anon", { type: "volume", target: "/anon" }],
   ])("volume %s", (text, expected) => {
-    expect(parseVolume(text, "/work")).toEqual(expected);
+    expect(parseVolume(text, "/home")).toEqual(expected);
   });
   test.each([
     ["a b  c", ["a", "b", "c"]],
