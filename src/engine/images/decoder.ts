@@ -23,7 +23,7 @@ const programs: Readonly<Record<"zstd" | "xz" | "bzip2", readonly string[]>> = {
   bzip2: ["bzip2", "-d", "-c", "-q"],
 };
 const sniffBytes = 6;
-const outputChunk = 256 * 1024;
+const outputChunk = 1024 * 1024;
 
 /** `sink` gets the unpacked bytes in order; what it throws comes out of `write` or `end`. */
 export class SniffingDecoder implements Decoder {
