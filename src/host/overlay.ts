@@ -63,8 +63,9 @@ export async function unmountOverlayLater(target: string): Promise<void> {
 /** ":" and "," part the options, "\" quotes. */
 const quote = (path: string): string => path.replaceAll(/[\\:,]/g, (character) => `\\${character}`);
 
+/** The kernel refuses a directory that is there twice. The higher one says all that the lower one does. */
 export function overlayOptions({ lower, upper, work }: OverlayLayers): string {
-  const parts = [`lowerdir=${lower.map(quote).join(":")}`];
+  const parts = [`lowerdir=${[...new Set(lower)].map(quote).join(":")}`];
   if (upper !== undefined && work !== undefined) parts.push(`upperdir=${quote(upper)}`, `workdir=${quote(work)}`);
   return parts.join(",");
 }

@@ -74,10 +74,14 @@ describe.skipIf(peer === undefined)(`generated builds are BuildKit's, file by fi
     const context = join(directory, `ctx-${seed}`);
     const dockerfile = generateBuild(seed, context);
     const [ours, peers] = [await ourBuild(context), await theirBuild(context)];
-    expect({ failed: ours !== undefined, ours, peers, dockerfile }).toMatchObject({ failed: peers !== undefined });
+    // BuildKit loses files of a context with --parents and "." as a source, and with --exclude and a symlink to nowhere.
+    if (peers !== undefined && /failed to calculate checksum of ref [^ ]*: "\/(?:ln-none)?": not found/.test(peers))
+      return;
+    const about = `${dockerfile}\nours: ${ours ?? "built"}\ntheirs: ${peers ?? "built"}`;
+    expect(ours !== undefined, about).toBe(peers !== undefined);
     if (ours === undefined) {
       const [own, other] = await Promise.all([imageFacts(engine.docker, "ours"), imageFacts(theirs, "theirs")]);
-      expect({ ...own, dockerfile }).toEqual({ ...other, dockerfile });
+      expect(own, about).toEqual(other);
     }
     rmSync(context, { recursive: true, force: true });
   });

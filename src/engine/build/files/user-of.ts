@@ -1,12 +1,14 @@
 /** `--chown` and `USER` to numbers, by the image's own passwd and group. */
+import { TscomposeError } from "../../../errors.ts";
 import { readUserFiles } from "../../runtime/user-files.ts";
 import type { Owner } from "./make-directories.ts";
 
-/** Ids that chown(2) would take for "leave it". */
-const maxId = 0xffff_fffe;
+const maxId = 0x7fff_ffff;
 
+/** Undefined for a name. Source: BuildKit client/llb parseUID. */
 function idOf(text: string): number | undefined {
-  const id = /^[0-9]+$/.test(text) ? Number(text) : undefined;
+  if (text === "" || text === "root") return 0;
+  const id = /^\+?[0-9]+$/.test(text) ? Number(text) : undefined;
   return id !== undefined && id <= maxId ? id : undefined;
 }
 
@@ -19,19 +21,29 @@ function lookup(file: string, name: string): readonly string[] | undefined {
 }
 
 /** `user[:group]`. A number stands for user and group alike; a name that the image does not have is root, as in BuildKit.
- *  Undefined for "". */
-export function ownerOf(text: string, rootfs: string): Owner | undefined {
+ *  Undefined for "". @param rootfs undefined: there are no files yet
+ *  @throws build/failed for a name where there are no files to look it up in */
+export function ownerOf(text: string, rootfs: string | undefined): Owner | undefined {
   if (text === "") return undefined;
   const colon = text.indexOf(":");
   const user = colon < 0 ? text : text.slice(0, colon);
   const group = colon < 0 ? undefined : text.slice(colon + 1);
   const userId = idOf(user);
-  const groupId = group === undefined ? undefined : idOf(group);
-  const needsFiles = userId === undefined || (group !== undefined && groupId === undefined);
-  const files = needsFiles ? readUserFiles(rootfs) : { passwd: "", group: "" };
+  const groupId = group === undefined ? userId : idOf(group);
+  if (userId !== undefined && groupId !== undefined) return { uid: userId, gid: groupId };
+  if (rootfs === undefined) {
+    throw new TscomposeError("build/failed", "invalid user index: -1", {
+      hint: `${text} names a user or a group, and there is no /etc/passwd: give numbers where a stage is FROM scratch or a copy has --link`,
+    });
+  }
+  const files = readUserFiles(rootfs);
   const entry = userId === undefined ? lookup(files.passwd, user) : undefined;
-  const uid = userId ?? idOf(entry?.[2] ?? "") ?? 0;
-  const ownGid = userId ?? idOf(entry?.[3] ?? "") ?? 0;
+  const uid = userId ?? idField(entry?.[2]) ?? 0;
+  const ownGid = userId ?? idField(entry?.[3]) ?? 0;
   if (group === undefined) return { uid, gid: ownGid };
-  return { uid, gid: groupId ?? idOf(lookup(files.group, group)?.[2] ?? "") ?? ownGid };
+  return { uid, gid: groupId ?? idField(lookup(files.group, group)?.[2]) ?? ownGid };
+}
+
+function idField(field: string | undefined): number | undefined {
+  return field !== undefined && /^[0-9]+$/.test(field) && Number(field) <= maxId ? Number(field) : undefined;
 }

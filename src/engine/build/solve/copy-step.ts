@@ -47,8 +47,8 @@ export async function digestAction(action: CopyAction, open: OpenSource): Promis
 
 interface Target {
   readonly tree: Tree;
-  /** Where the parent's passwd is. */
-  readonly root: string;
+  /** Where passwd is; undefined for scratch. */
+  readonly root: string | undefined;
   readonly time: FileTime | undefined;
 }
 
@@ -121,11 +121,11 @@ export function epochTime(epochSeconds: number | undefined): FileTime | undefine
 export async function runCopy(
   scope: BuildScope,
   step: CopyStep,
-  at: { readonly root: string; readonly parentRoot: string; readonly open: OpenSource },
+  at: { readonly root: string; readonly passwdRoot: string | undefined; readonly open: OpenSource },
 ): Promise<void> {
   const tree = new Tree(at.root);
   try {
-    const target = { tree, root: at.parentRoot, time: undefined };
+    const target = { tree, root: at.passwdRoot, time: undefined };
     for (const action of step.actions) {
       scope.signal.throwIfAborted();
       await applyAction(scope, action, { target, open: at.open });
@@ -138,7 +138,7 @@ export async function runCopy(
 export function runMkdir(scope: BuildScope, step: MkdirStep, root: string): void {
   const tree = new Tree(root);
   try {
-    const owner = ownerOf(step.user, root);
+    const owner = ownerOf(step.user, step.parent.kind === "scratch" ? undefined : root);
     const options = { mode: 0o755, owner, time: epochTime(scope.epochSeconds) };
     makeDirectories(tree, tree.resolve(toBytes(step.path)), options);
   } finally {

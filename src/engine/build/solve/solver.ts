@@ -4,6 +4,7 @@ import { TscomposeError, isTscomposeError } from "../../../errors.ts";
 import { formatPlatform } from "../../images/platform.ts";
 import type { Platform } from "../../images/platform.ts";
 import { clampTimes } from "../files/clamp-times.ts";
+import { dropUnchanged } from "../files/drop-unchanged.ts";
 import type { Source, Step, StepMount } from "../plan/steps.ts";
 import type { BuildScope, Result } from "./build-context.ts";
 import { contentKey } from "./content-key.ts";
@@ -142,15 +143,16 @@ export class Solver {
     let upper: string;
     if (step.kind === "copy" && step.link) {
       upper = workspace.newDirectory("upper");
-      await runCopy(scope, step, { root: upper, parentRoot: workspace.readTree(parent.chainId).path, open });
+      await runCopy(scope, step, { root: upper, passwdRoot: undefined, open });
     } else {
       const mounted = workspace.mountWritable(parent.chainId, step.kind === "run" ? [scope.initLayer] : []);
       upper = mounted.upper;
       try {
         if (step.kind === "mkdir") runMkdir(scope, step, mounted.root);
-        else if (step.kind === "copy")
-          await runCopy(scope, step, { root: mounted.root, parentRoot: mounted.root, open });
-        else {
+        else if (step.kind === "copy") {
+          const passwdRoot = step.parent.kind === "scratch" ? undefined : mounted.root;
+          await runCopy(scope, step, { root: mounted.root, passwdRoot, open });
+        } else {
           const sourceOf = (mount: StepMount): string =>
             this.#directoryOf(mount.source, inputs.get(mount.source) ?? scratch);
           const onOutput = (data: Buffer): void => emit({ kind: "output", step: step.id, data });
@@ -159,6 +161,9 @@ export class Solver {
       } finally {
         workspace.unmount(mounted.root);
       }
+    }
+    if (parent.chainId !== undefined && !(step.kind === "copy" && step.link)) {
+      await dropUnchanged(upper, workspace.readTree(parent.chainId).tree);
     }
     if (scope.epochSeconds !== undefined) clampTimes(upper, scope.epochSeconds);
     return engine.images.commitLayer(parent.chainId, upper);
@@ -204,7 +209,7 @@ export class Solver {
       parent: { kind: "scratch" },
       ignoreCache: false,
     } as const;
-    await runCopy(scope, full, { root: upper, parentRoot: upper, open });
+    await runCopy(scope, full, { root: upper, passwdRoot: undefined, open });
     const { chainId, diffId } = await scope.engine.images.commitLayer(undefined, upper);
     return { chainId, diffIds: [diffId] };
   }
