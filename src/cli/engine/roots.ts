@@ -1,7 +1,8 @@
 /** The two folders of an engine and what is in the run root. */
-import { accessSync, chmodSync, constants, mkdirSync } from "node:fs";
+import { accessSync, chmodSync, constants } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { TscomposeError, errnoOf } from "../../errors.ts";
+import { makeDirectories } from "../../host/make-directory.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -57,7 +58,7 @@ export function prepareRoots(roots: EngineRoots): void {
 
 function prepareDirectory(path: string, mode: number, variable: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectories(path);
     accessSync(path, constants.W_OK | constants.X_OK);
     chmodSync(path, mode);
   } catch (error) {

@@ -1,7 +1,8 @@
 /** Wanted mounts -> mounts that exist: volumes made, host directories checked or made. What the runtime spec needs and what
  *  `inspect` shows come from the same list. */
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { errorMessage, TscomposeError } from "../../errors.ts";
+import { makeDirectories } from "../../host/make-directory.ts";
 import type { UndoStack } from "../../host/undo-stack.ts";
 import type { ResolvedMount } from "../containers/record.ts";
 import type { HostConfig, MountPoint } from "../types.ts";
@@ -86,7 +87,7 @@ function checkSource(mount: WantedMount & { readonly kind: "bind" }): void {
     );
   }
   try {
-    mkdirSync(mount.source, { recursive: true, mode: 0o755 });
+    makeDirectories(mount.source, 0o755);
   } catch (error) {
     const message = `error while creating mount source path '${mount.source}': ${errorMessage(error)}`;
     throw new TscomposeError("request/invalid", message, { cause: error });

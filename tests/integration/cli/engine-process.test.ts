@@ -207,6 +207,13 @@ describe("an engine that cannot start", () => {
     expect(stderr).toMatch(/cannot use .*a-file as a root of the engine: EEXIST .*TSCOMPOSE_DATA_ROOT/);
   });
 
+  it("does not hang where no folder can be made", async () => {
+    env = { ...env, TSCOMPOSE_RUN_ROOT: "/proc/nope" };
+    const { exitCode, stderr } = await ensure();
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/cannot use \/proc\/nope as a root of the engine: ENOENT/);
+  });
+
   it("refuses to take the place of something that is not a socket", async () => {
     mkdirSync(roots.runRoot, { recursive: true });
     writeFileSync(roots.socketPath, "keep me");
