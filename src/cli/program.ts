@@ -1,6 +1,8 @@
 /** Flags to commands. A command's module is loaded when that command is run, so that `ps` does not pay for `up`. */
 import { Command, CommanderError } from "commander";
 
+import { TscomposeError } from "../errors.ts";
+
 import type { App } from "./app.ts";
 import { addGlobalOptions } from "./globals.ts";
 
@@ -15,23 +17,36 @@ export type RunCommand = (body: (app: App) => Promise<void>) => Promise<void>;
 interface Entry {
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
-  readonly group?: string;
+  /** It changes something and cannot only show what it would do: `--dry-run` is refused, rather than ignored. */
+  readonly changes?: true;
 }
 
 const commands: Readonly<Record<string, Entry>> = {
   up: { summary: "create and start the services", load: () => import("./commands/up.ts") },
   down: { summary: "stop and remove the services and their networks", load: () => import("./commands/down.ts") },
-  create: { summary: "create containers without starting them", load: () => import("./commands/create.ts") },
-  start: { summary: "start containers that exist", load: () => import("./commands/start.ts") },
-  stop: { summary: "stop containers", load: () => import("./commands/stop.ts") },
-  restart: { summary: "restart containers", load: () => import("./commands/restart.ts") },
-  kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts") },
-  rm: { summary: "remove stopped containers", load: () => import("./commands/rm.ts") },
-  pause: { summary: "freeze containers", load: () => import("./commands/pause.ts") },
-  unpause: { summary: "thaw containers", load: () => import("./commands/unpause.ts") },
-  run: { summary: "run a one-off command in a new container of a service", load: () => import("./commands/run.ts") },
-  exec: { summary: "run a command in a running container", load: () => import("./commands/exec.ts") },
-  attach: { summary: "connect to the process of a running container", load: () => import("./commands/attach.ts") },
+  create: {
+    summary: "create containers without starting them",
+    load: () => import("./commands/create.ts"),
+    changes: true,
+  },
+  start: { summary: "start containers that exist", load: () => import("./commands/start.ts"), changes: true },
+  stop: { summary: "stop containers", load: () => import("./commands/stop.ts"), changes: true },
+  restart: { summary: "restart containers", load: () => import("./commands/restart.ts"), changes: true },
+  kill: { summary: "send a signal to containers", load: () => import("./commands/kill.ts"), changes: true },
+  rm: { summary: "remove stopped containers", load: () => import("./commands/rm.ts"), changes: true },
+  pause: { summary: "freeze containers", load: () => import("./commands/pause.ts"), changes: true },
+  unpause: { summary: "thaw containers", load: () => import("./commands/unpause.ts"), changes: true },
+  run: {
+    summary: "run a one-off command in a new container of a service",
+    load: () => import("./commands/run.ts"),
+    changes: true,
+  },
+  exec: { summary: "run a command in a running container", load: () => import("./commands/exec.ts"), changes: true },
+  attach: {
+    summary: "connect to the process of a running container",
+    load: () => import("./commands/attach.ts"),
+    changes: true,
+  },
   logs: { summary: "show what containers wrote", load: () => import("./commands/logs.ts") },
   ps: { summary: "list containers", load: () => import("./commands/ps.ts") },
   ls: { summary: "list projects", load: () => import("./commands/ls.ts") },
@@ -41,20 +56,25 @@ const commands: Readonly<Record<string, Entry>> = {
   port: { summary: "print the public side of a port", load: () => import("./commands/port.ts") },
   images: { summary: "list the images of containers", load: () => import("./commands/images.ts") },
   volumes: { summary: "list the volumes of the project", load: () => import("./commands/volumes.ts") },
-  wait: { summary: "wait until services have ended", load: () => import("./commands/wait.ts") },
-  cp: { summary: "copy files to and from containers", load: () => import("./commands/cp.ts") },
+  wait: { summary: "wait until services have ended", load: () => import("./commands/wait.ts"), changes: true },
+  cp: { summary: "copy files to and from containers", load: () => import("./commands/cp.ts"), changes: true },
   export: { summary: "write the file system of a container as a tar", load: () => import("./commands/export.ts") },
-  commit: { summary: "make an image of a container", load: () => import("./commands/commit.ts") },
-  scale: { summary: "set the number of containers of services", load: () => import("./commands/scale.ts") },
-  build: { summary: "build the images of services", load: () => import("./commands/build.ts") },
-  pull: { summary: "pull the images of services", load: () => import("./commands/pull.ts") },
-  push: { summary: "push the images of services", load: () => import("./commands/push.ts") },
-  load: { summary: "load images from an archive", load: () => import("./commands/load.ts") },
+  commit: { summary: "make an image of a container", load: () => import("./commands/commit.ts"), changes: true },
+  scale: {
+    summary: "set the number of containers of services",
+    load: () => import("./commands/scale.ts"),
+    changes: true,
+  },
+  build: { summary: "build the images of services", load: () => import("./commands/build.ts"), changes: true },
+  pull: { summary: "pull the images of services", load: () => import("./commands/pull.ts"), changes: true },
+  push: { summary: "push the images of services", load: () => import("./commands/push.ts"), changes: true },
+  load: { summary: "load images from an archive", load: () => import("./commands/load.ts"), changes: true },
   config: { summary: "check the compose files and print what they mean", load: () => import("./commands/config.ts") },
   doctor: { summary: "check whether this machine can run containers", load: () => import("./commands/doctor.ts") },
   engine: {
     summary: "the engine process: status, stop, logs, serve",
     load: () => import("./commands/engine-flags.ts"),
+    changes: true,
   },
   version: { summary: "print the version", load: () => import("./commands/version.ts") },
 };
@@ -89,7 +109,15 @@ export async function runProgram({ argv, version, run, write, writeError }: Prog
     command.copyInheritedSettings(program);
     if (name !== wanted) continue;
     const module = await entry.load();
-    module.configure(command, (body) => run(program.opts(), body));
+    module.configure(command, (body) => {
+      const globals = program.opts();
+      if (entry.changes === true && globals["dryRun"] === true) {
+        throw new TscomposeError("compose/usage", `--dry-run is not possible with ${name}`, {
+          hint: "it shows what up and down would do",
+        });
+      }
+      return run(globals, body);
+    });
   }
   if (wanted === undefined && argv.length === 0) {
     write(program.helpInformation());

@@ -74,6 +74,17 @@ test("--dry-run may come after the command", async () => {
   expect((await cli("--dry-run", "down")).globals).toMatchObject({ dryRun: true });
 });
 
+test.each(["stop", "rm", "kill", "restart", "pull", "engine status"])(
+  "--dry-run is refused by %s, not ignored",
+  async (command) => {
+    await expect(cli("--dry-run", ...command.split(" "))).rejects.toThrow("--dry-run is not possible with");
+  },
+);
+
+test("--dry-run does not hinder what changes nothing", async () => {
+  expect((await cli("--dry-run", "ps")).exitCode).toBe(0);
+});
+
 test("what follows the service of exec belongs to its command", async () => {
   expect((await cli("exec", "-T", "web", "ls", "-la", "--help")).exitCode).toBe(0);
 });
