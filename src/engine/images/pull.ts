@@ -83,7 +83,7 @@ async function resolveImage(parts: ImageParts, access: RegistryAccess, options: 
     const own = endpoint.mirror ? await credentialsFromConfig(endpoint.host, access.env) : credentials;
     const repository = openRepository(access, { endpoint, reference, credentials: own, signal: options.signal });
     try {
-      return await resolveAt(parts, repository, { reference, wanted, explicit: options.platform !== undefined });
+      return await resolveAt(parts, repository, { reference, wanted, explicit: (options.platform ?? "") !== "" });
     } catch (error) {
       if (!endpoint.mirror || isTscomposeError(error, "aborted")) throw error;
     }

@@ -18,7 +18,7 @@ import { withDiskErrors } from "./disk-errors.ts";
 import { filterImages } from "./filters.ts";
 import { ImageRecords, type Image } from "./image-records.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
-import { LayerStore } from "./layers/layer-store.ts";
+import { LayerStore, type LayerRecord } from "./layers/layer-store.ts";
 import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts";
 import { OciIndex } from "./oci-index.ts";
 import type { ImageParts } from "./parts.ts";
@@ -175,18 +175,26 @@ function storedImage(parts: ImageParts, image: Image): StoredImage {
 }
 
 function chainDirs(parts: ImageParts, chainId: string): readonly string[] {
-  return parts.chains.diffIds(chainId).map((diffId) => {
+  const layers = parts.chains.diffIds(chainId).map((diffId) => {
     const layer = parts.layers.get(diffId);
     if (layer === undefined) throw new TscomposeError("image/not-found", `No such layer: ${diffId}`);
-    return parts.layers.path(layer);
+    return layer;
   });
+  return stackOf(parts, layers);
+}
+
+/** overlayfs refuses a directory that is given twice. Of a layer that occurs twice only the upper one counts: whatever the lower one
+ *  shows or hides, the upper one shows or hides too. */
+function stackOf(parts: ImageParts, layers: readonly LayerRecord[]): readonly string[] {
+  const dirs = layers.map((layer) => parts.layers.path(layer));
+  return dirs.filter((dir, i) => dirs.lastIndexOf(dir) === i);
 }
 
 function facts(parts: ImageParts, image: Image): ImageFacts {
   const layers = parts.catalog.layersOf(image);
   return {
     sizeBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    layerDirs: layers.map((layer) => parts.layers.path(layer)),
+    layerDirs: stackOf(parts, layers),
     layerSizes: layers.map(({ sizeBytes }) => sizeBytes),
     containers: parts.catalog.users(image.id).length,
   };

@@ -10,7 +10,8 @@ export interface StoredImage {
   readonly manifestDigest: string | undefined;
   readonly repoTags: readonly string[];
   readonly repoDigests: readonly string[];
-  /** Directories of the unpacked layers, lowest first, for overlayfs. Absolute, without ":" or ",". */
+  /** Directories of the unpacked layers, lowest first, for overlayfs. Absolute, without ":" or ",". Each once, so there may be fewer
+   *  than diff ids. */
   readonly layerDirs: readonly string[];
   /** Chain id of the top layer (`sha256:<hex>`); undefined for an image without layers. */
   readonly chainId: string | undefined;

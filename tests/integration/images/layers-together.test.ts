@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -88,28 +89,27 @@ test("overlayfs shows the layers together as the image means them", async () => 
       ],
     ]),
   );
-  const [target, upper, work] = ["merged", "upper", "work"].map((name) => join(kit.root, name)) as [
-    string,
-    string,
-    string,
+  mounted((target) => {
+    expect(filesIn(target)).toEqual(["a", "dir/new", "kept/one", "kept/two"]);
+    expect(readFileSync(join(target, "a"), "utf8")).toBe("new");
+  });
+});
+
+test("a layer that occurs twice is stacked once, with the same effect", async () => {
+  const twice: readonly EntrySpec[] = [
+    { name: "x", content: "1" },
+    { name: ".wh.base" },
+    { name: "d/y", content: "y" },
   ];
-  for (const dir of [target, upper, work]) mkdirSync(dir);
-  const lower = kit.store.resolve("made:1").layerDirs.toReversed().join(":");
-  execFileSync("mount", [
-    "-t",
-    "overlay",
-    "overlay",
-    "-o",
-    `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
-    target,
-  ]);
-  try {
-    const list = execFileSync("find", [target, "-type", "f", "-printf", "%P\n"], { encoding: "utf8" });
-    expect(list.trim().split("\n").toSorted()).toEqual(["a", "dir/new", "kept/one", "kept/two"]);
-    expect(execFileSync("cat", [join(target, "a")], { encoding: "utf8" })).toBe("new");
-  } finally {
-    execFileSync("umount", [target]);
-  }
+  await kit.load(
+    archive([[{ name: "base", content: "b" }], twice, [{ name: ".wh.x" }, { name: "d/z", content: "z" }], twice]),
+  );
+  const image = kit.store.resolve("made:1");
+  expect(image.config.rootfs.diff_ids).toHaveLength(4);
+  expect(image.layerDirs).toHaveLength(3);
+  mounted((target) => expect(filesIn(target)).toEqual(["d/y", "d/z", "x"]));
+  await kit.reopen();
+  expect(kit.store.layerDirs(image.chainId ?? "")).toEqual(image.layerDirs);
 });
 
 test("a hundred layers fit into one mount option of 4096 bytes below the default data root", async () => {
@@ -147,6 +147,35 @@ test("a full disk is one clear error, nothing is left behind, and removing still
     execFileSync("umount", [small]);
   }
 });
+
+/** With the image `made:1` mounted as a container's root. */
+function mounted(use: (target: string) => void): void {
+  const [target, upper, work] = ["merged", "upper", "work"].map((name) => join(kit.root, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const dir of [target, upper, work]) mkdirSync(dir);
+  const lower = kit.store.resolve("made:1").layerDirs.toReversed().join(":");
+  execFileSync("mount", [
+    "-t",
+    "overlay",
+    "overlay",
+    "-o",
+    `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+    target,
+  ]);
+  try {
+    use(target);
+  } finally {
+    execFileSync("umount", [target]);
+  }
+}
+
+function filesIn(dir: string): string[] {
+  const list = execFileSync("find", [dir, "-type", "f", "-printf", "%P\n"], { encoding: "utf8" });
+  return list.trim().split("\n").toSorted();
+}
 
 /** Takes the last byte. */
 function fillUp(path: string): void {
