@@ -2,7 +2,7 @@
  *  They live in this process only: an exec does not survive the engine as something that can be asked about. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
-import { TscomposeError } from "../../errors.ts";
+import { errorMessage, TscomposeError } from "../../errors.ts";
 import type { Poller } from "../../host/poller.ts";
 import { isAlive } from "../../host/process-identity.ts";
 import type { Container } from "../containers/container.ts";
@@ -12,7 +12,7 @@ import { containerAttributes, type EngineEvent, type PublishEvent } from "../eve
 import type { ExecConfig, ExecInspect } from "../types.ts";
 import { DetachMatcher, parseDetachKeys } from "./detach-keys.ts";
 import { execProcess, type ProcessUser, type RuntimeProcess } from "./exec-process.ts";
-import { runExec, type ExecEnd, type RunningExec } from "./exec-run.ts";
+import { runExec, type ExecEnd, type ExecStreams, type RunningExec } from "./exec-run.ts";
 
 export interface ExecOptions {
   readonly registry: ContainerRegistry;
@@ -90,16 +90,15 @@ export class Execs implements ExecService {
     exec.started = true;
     const { config } = exec;
     const attached = !options.detach;
-    exec.running = await this.#launch(exec, {
-      consoleSize: options.consoleSize ?? config.ConsoleSize ?? undefined,
-      streams: {
-        stdin: attached && config.AttachStdin === true,
-        stdout: attached && config.AttachStdout === true,
-        stderr: attached && config.AttachStderr === true,
-      },
-    });
-    if (attached) return this.#session(exec, exec.running);
-    exec.running.detach();
+    const streams = {
+      stdin: attached && config.AttachStdin === true,
+      stdout: attached && config.AttachStdout === true,
+      stderr: attached && config.AttachStderr === true,
+    };
+    const consoleSize = options.consoleSize ?? config.ConsoleSize ?? undefined;
+    const running = await this.#launch(exec, { consoleSize, streams });
+    if (attached) return this.#session(exec, running);
+    running.detach();
     return undefined;
   }
 
@@ -147,20 +146,23 @@ export class Execs implements ExecService {
       started: true,
     };
     this.#publish(exec, `exec_create: ${commandText(config)}`);
-    exec.running = await this.#launch(exec, {
-      consoleSize: undefined,
-      streams: { stdin: false, stdout: true, stderr: true },
-    });
-    return exec.running;
+    return this.#launch(exec, { consoleSize: undefined, streams: { stdin: false, stdout: true, stderr: true } });
   }
 
-  async #launch(
-    exec: Exec,
-    wanted: {
-      readonly consoleSize: readonly [number, number] | undefined;
-      readonly streams: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
-    },
-  ): Promise<RunningExec> {
+  async #launch(exec: Exec, wanted: LaunchWishes): Promise<RunningExec> {
+    try {
+      const running = await this.#run(exec, wanted);
+      exec.running = running;
+      void running.ended.then((end) => this.#ended(exec, end));
+      return running;
+    } catch (error) {
+      const failure = { message: errorMessage(error), exitCode: 126 } as const;
+      this.#ended(exec, { exitCode: 126, failure, pid: 0 });
+      throw error;
+    }
+  }
+
+  async #run(exec: Exec, wanted: LaunchWishes): Promise<RunningExec> {
     const { container, config, id } = exec;
     const spec = JSON.parse(readFileSync(container.paths.runtimeSpec, "utf8")) as { readonly process: RuntimeProcess };
     const user = (config.User ?? "") === "" ? undefined : await this.#options.resolveUser(container, config.User ?? "");
@@ -178,13 +180,12 @@ export class Execs implements ExecService {
       containerId: container.id,
       directory: container.paths.bundle,
     };
-    const running = runExec(target, { id, process, streams: wanted.streams }, this.#options.poller);
-    void running.ended.then((end) => this.#ended(exec, end));
-    return running;
+    return runExec(target, { id, process, streams: wanted.streams }, this.#options.poller);
   }
 
   #ended(exec: Exec, end: ExecEnd): void {
     exec.end = end;
+    exec.running = undefined; // its streams are not to be kept along with the result
     exec.container.execIds.delete(exec.id);
     if (end.failure === undefined) this.#publish(exec, "exec_die", { exitCode: String(end.exitCode) });
     setTimeout(() => this.#execs.delete(exec.id), keepMs).unref();
@@ -225,6 +226,10 @@ export class Execs implements ExecService {
   }
 }
 
+interface LaunchWishes {
+  readonly consoleSize: readonly [number, number] | undefined;
+  readonly streams: ExecStreams;
+}
 type ContainerEvent = Extract<EngineEvent, { readonly type: "container" }>;
 
 /** Docker joins the program and its arguments, which leaves a blank at the end where there are none. */

@@ -62,6 +62,13 @@ describe("exec", () => {
     expect(out).toMatch(/Seccomp:\s+2/);
   });
 
+  test("a user that the container does not have is refused", async () => {
+    const id = await engine.run(["sleep", "1000"]);
+    const exec = engine.docker.getContainer(id).exec({ Cmd: ["true"], User: "nobody-knows", AttachStdout: true });
+    await expect(exec).rejects.toThrow("unable to find user nobody-knows");
+    expect((await engine.inspect(id)).ExecIDs ?? []).toEqual([]);
+  });
+
   test("a terminal delivers everything, however short the command", async () => {
     const id = await engine.run(["sleep", "1000"]);
     const config = { Cmd: ["echo", "all of it"], Tty: true, AttachStdin: true, AttachStdout: true };
