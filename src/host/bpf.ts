@@ -27,6 +27,52 @@ const loadAttributes = koffi.struct("tscompose_bpf_prog_load", {
 const loadFn = libc.func("syscall", "long", ["long", "int", koffi.pointer(loadAttributes), "unsigned int"]);
 const attachFn = libc.func("syscall", "long", ["long", "int", "const uint8_t *", "unsigned int"]);
 
+const BPF_MAP_CREATE = 0;
+const BPF_MAP_UPDATE_ELEM = 2;
+const BPF_MAP_DELETE_ELEM = 3;
+const BPF_MAP_TYPE_LPM_TRIE = 11;
+const BPF_F_NO_PREALLOC = 1;
+const mapCapacity = 16_384;
+const elementAttributes = koffi.struct("tscompose_bpf_map_element", {
+  map: "uint32_t",
+  padding: "uint32_t",
+  key: "const uint8_t *",
+  value: "const uint8_t *",
+  flags: "uint64_t",
+});
+const elementFn = libc.func("syscall", "long", ["long", "int", koffi.pointer(elementAttributes), "unsigned int"]);
+
+/** A set of subnets that programs look addresses up in: by the longest prefix. @param addressLength 4 or 16 bytes
+ *  @returns its descriptor; programs that use it keep it alive. @throws host/syscall-failed */
+export function createSubnetSet(addressLength: 4 | 16): number {
+  const attributes = Buffer.alloc(72);
+  attributes.writeUInt32LE(BPF_MAP_TYPE_LPM_TRIE, 0);
+  attributes.writeUInt32LE(4 + addressLength, 4);
+  attributes.writeUInt32LE(4, 8);
+  attributes.writeUInt32LE(mapCapacity, 12);
+  attributes.writeUInt32LE(BPF_F_NO_PREALLOC, 16);
+  return check(Number(attachFn(SYS_bpf, BPF_MAP_CREATE, attributes, attributes.length)), "bpf", "create map");
+}
+
+const subnetKey = (address: Buffer, prefixLength: number): Buffer => {
+  const key = Buffer.alloc(4 + address.length);
+  key.writeUInt32LE(prefixLength, 0);
+  address.copy(key, 4);
+  return key;
+};
+function changeElement(map: number, command: number, key: Buffer): number {
+  const attributes = { map, padding: 0, key, value: Buffer.alloc(4), flags: 0 };
+  return Number(elementFn(SYS_bpf, command, attributes, koffi.sizeof(elementAttributes)));
+}
+/** @throws host/syscall-failed */
+export function addToSubnetSet(map: number, address: Buffer, prefixLength: number): void {
+  check(changeElement(map, BPF_MAP_UPDATE_ELEM, subnetKey(address, prefixLength)), "bpf", "add to map");
+}
+/** One that is not in it is no error. */
+export function removeFromSubnetSet(map: number, address: Buffer, prefixLength: number): void {
+  changeElement(map, BPF_MAP_DELETE_ELEM, subnetKey(address, prefixLength));
+}
+
 /** Lets `program` decide about every packet that comes in through the device, before anything else sees it.
  *  @throws host/syscall-failed, where the verifier refuses it or the kernel is too old */
 export function attachIngressProgram(interfaceIndex: number, program: Buffer): void {

@@ -17,8 +17,6 @@ export function hostLinkOf(tag: EngineTag, endpoint: Endpoint): string | undefin
   return endpoint.network.record.driver === "bridge" ? vethNameFor(tag, endpoint.state.endpointId) : undefined;
 }
 
-/** The option of a network whose members are routers, and send from addresses that are not theirs. */
-export const allowSpoofing = "io.tscompose.network.allow_spoofing";
 let reported = false;
 
 /** A kernel that is too old for it leaves the firewall alone in charge, as with Docker. */
@@ -28,15 +26,15 @@ function guardPort(
   port: { readonly hostName: string; readonly mac: Buffer },
 ): void {
   const { record } = endpoint.network;
-  if (record.options[allowSpoofing] === "true") return;
   const { state, request } = endpoint;
   const texts = [state.ipv4?.address, state.ipv6?.address, ...request.linkLocalIps];
   const program = buildPortFilter({
     mac: port.mac,
     addresses: texts.flatMap((text) => parseAddress(text ?? "") ?? []),
     subnets: [...subnetsOf(record), ...linkLocalSubnets],
-    foreign: context.poolSubnets,
     internal: record.internal,
+    anySource: bridgeOptions(record).allowSpoofing,
+    networks: context.isolation.sets,
   });
   const index = findLink(context.netlink, port.hostName)?.index;
   if (index === undefined) return;

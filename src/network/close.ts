@@ -15,5 +15,6 @@ export async function closeNetworking(
   }
   await sandboxes.close();
   await context.firewall.settled();
+  context.isolation.close();
   context.netlink.close();
 }

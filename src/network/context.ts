@@ -4,6 +4,7 @@ import type { Subnet } from "./cidr.ts";
 import type { SubnetPool } from "./default-pools.ts";
 import type { Upstream } from "./dns/upstream.ts";
 import type { Firewall } from "./firewall/firewall.ts";
+import type { Isolation } from "./isolation.ts";
 import type { EngineTag } from "./names.ts";
 import type { NetworkingOptions } from "./types.ts";
 
@@ -13,6 +14,7 @@ export interface NetworkContext {
   /** rtnetlink of the host's namespace. */
   readonly netlink: NetlinkSocket;
   readonly firewall: Firewall;
+  readonly isolation: Isolation;
   readonly upstream: Upstream;
   readonly pools: readonly SubnetPool[];
   /** IPv4 and IPv6 pools, as the firewall groups by them. */

@@ -56,6 +56,8 @@ export interface BridgeOptions {
   readonly hostIpv4: Address | undefined;
   readonly hostIpv6: Address | undefined;
   readonly interfacePrefix: string;
+  /** Members are routers, and may send from addresses that are not theirs. */
+  readonly allowSpoofing: boolean;
 }
 
 export const defaultMtu = 1500;
@@ -76,6 +78,7 @@ export function bridgeOptions(record: Pick<NetworkRecord, "options">): BridgeOpt
     gatewayMode6: mode("com.docker.network.bridge.gateway_mode_ipv6"),
     hostIpv4: address("com.docker.network.host_ipv4"),
     hostIpv6: address("com.docker.network.host_ipv6"),
+    allowSpoofing: truthy(options["io.tscompose.network.allow_spoofing"], false),
     interfacePrefix: options["com.docker.network.container_iface_prefix"] ?? "eth",
   };
 }

@@ -120,6 +120,7 @@ export class NetworkRegistry {
     if (network.record.driver !== "bridge") return ensureParent(this.#context.netlink, network.record);
     if (network.name === "bridge") this.#refreshDefaultBridge(network);
     const index = ensureBridge(this.#context.netlink, network.record);
+    this.#context.isolation.add(network.record);
     await firewall.set(ownerOf(network), networkRules(network.record, poolSubnets));
     return index;
   }
@@ -132,6 +133,7 @@ export class NetworkRegistry {
   /** After damage from outside: makes what is missing again. @returns the index of the bridge */
   repairBridge(network: LiveNetwork): number {
     const index = ensureBridge(this.#context.netlink, network.record);
+    this.#context.isolation.add(network.record);
     this.#bridges.set(network.id, Promise.resolve(index));
     return index;
   }
@@ -167,6 +169,7 @@ export class NetworkRegistry {
     await this.#bridges.get(network.id)?.catch(() => undefined);
     this.#bridges.delete(network.id);
     const { record } = network;
+    this.#context.isolation.remove(record);
     const rules = this.#context.firewall.remove(ownerOf(network));
     // A bridge that was there before us stays; the one of our own naming is ours.
     const links =

@@ -8,6 +8,7 @@ import { defaultPools, parsePools, uniqueLocalPool } from "./default-pools.ts";
 import { Upstream } from "./dns/upstream.ts";
 import { Guard } from "./guard.ts";
 import { Firewall } from "./firewall/firewall.ts";
+import { Isolation } from "./isolation.ts";
 import { readMachineSeed } from "./machine-seed.ts";
 import { toEngineTag } from "./names.ts";
 import { NetworkRegistry } from "./network-registry.ts";
@@ -33,6 +34,7 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
     log: options.log,
     netlink: new NetlinkSocket(NETLINK_ROUTE),
     firewall: new Firewall({ tag, pools: poolSubnets, log: options.log }),
+    isolation: new Isolation(),
     upstream: new Upstream(),
     pools,
     poolSubnets,

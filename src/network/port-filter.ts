@@ -1,5 +1,5 @@
 /** What a container may put on the wire, as an eBPF program for the host's end of its link: frames with its own addresses only, and
- *  nothing for the members of other networks. It holds while every firewall rule is gone. Pure.
+ *  nothing straight to a member of another network. It holds while every firewall rule is gone. Pure.
  *  Source: security.md N-05 to N-07; linux/bpf.h; Documentation/bpf/instruction-set.rst. */
 import { addressBytes, type Address, type Subnet } from "./cidr.ts";
 
@@ -10,15 +10,18 @@ export interface PortFilter {
   readonly addresses: readonly Address[];
   /** Of its network. */
   readonly subnets: readonly Subnet[];
-  /** Where members of other networks are. */
-  readonly foreign: readonly Subnet[];
   /** Nothing leaves the subnets. */
   readonly internal: boolean;
+  /** May send from any address: its members are routers. */
+  readonly anySource: boolean;
+  /** Descriptors of the sets of subnets of all networks; undefined: the kernel has none. */
+  readonly networks: { readonly 4: number; readonly 6: number } | undefined;
 }
 
 const PASS_ON = -1;
 const DROP = 2;
 const skbLoadBytes = 26;
+const mapLookup = 1;
 /** Ethernet types as they look when two bytes are read on a little-endian machine. */
 const etherTypes = { ipv4: 0x0008, arp: 0x0608, ipv6: 0xdd86 } as const;
 const macMask = 0x0000ffffffffffffn;
@@ -77,6 +80,16 @@ class Assembler {
     this.constant(r1, masked.value);
     this.emit(0x1d, { dst: r4, src: r1, target });
   }
+  /** The address lies behind four bytes at `at` below the frame pointer, which become the length of the prefix. */
+  dropIfInSet(map: number, at: number, bits: number): void {
+    this.emit(0x62, { dst: frame, offset: at, immediate: bits });
+    this.emit(0x18, { dst: r1, src: 1, immediate: map });
+    this.emit(0x00, {});
+    this.emit(0xbf, { dst: r2, src: frame });
+    this.emit(0x07, { dst: r2, immediate: at });
+    this.emit(0x85, { immediate: mapLookup });
+    this.emit(0x55, { dst: r0, immediate: 0, target: "drop" });
+  }
   jump(target: string): void {
     this.emit(0x05, { target });
   }
@@ -98,9 +111,11 @@ export function buildPortFilter(filter: PortFilter): Buffer {
   asm.emit(0xbf, { dst: r6, src: r1 });
   asm.load(6, -16, 8);
   asm.read64(r7, -16);
-  asm.ifMasked64(r7, ownMac, "mac-ok");
-  asm.jump("drop");
-  asm.label("mac-ok");
+  if (!filter.anySource) {
+    asm.ifMasked64(r7, ownMac, "mac-ok");
+    asm.jump("drop");
+    asm.label("mac-ok");
+  }
   asm.emit(0x77, { dst: r7, immediate: 48 });
   const v6 = filter.subnets.some(({ family }) => family === 6);
   asm.emit(0x15, { dst: r7, immediate: etherTypes.ipv4, target: "ipv4" });
@@ -110,6 +125,10 @@ export function buildPortFilter(filter: PortFilter): Buffer {
   arp(asm, filter, ownMac);
   ipv4(asm, filter);
   if (v6) ipv6(asm, filter);
+  return finish(asm);
+}
+
+function finish(asm: Assembler): Buffer {
   asm.label("drop");
   asm.emit(0xb7, { dst: r0, immediate: DROP });
   asm.emit(0x95, {});
@@ -119,12 +138,17 @@ export function buildPortFilter(filter: PortFilter): Buffer {
   return asm.assemble();
 }
 
+const ofFamily = (subnets: readonly Subnet[], family: 4 | 6): readonly Subnet[] =>
+  subnets.filter((subnet) => subnet.family === family);
+const linkLocal6 = { mask: 0xc0ffn, value: 0x80fen };
+
 const word = (address: Address): number => addressBytes(address).readInt32LE(0);
 const own4 = (filter: PortFilter): readonly number[] => filter.addresses.filter(({ family }) => family === 4).map(word);
 
 /** Announces its own addresses, or asks whether an address is free (sender 0.0.0.0). */
 function arp(asm: Assembler, filter: PortFilter, ownMac: { readonly mask: bigint; readonly value: bigint }): void {
   asm.label("arp");
+  if (filter.anySource) return asm.jump("pass");
   asm.load(22, -16, 8);
   asm.read64(r2, -16);
   asm.ifMasked64(r2, ownMac, "arp-mac-ok");
@@ -144,17 +168,19 @@ function mask4(subnet: Subnet): { readonly mask: number; readonly value: number 
 function ipv4(asm: Assembler, filter: PortFilter): void {
   asm.label("ipv4");
   asm.load(26, -8, 8);
-  asm.read32(r2, -8);
-  for (const address of own4(filter)) asm.emit(0x16, { dst: r2, immediate: address, target: "ipv4-ok" });
-  asm.jump("drop");
-  asm.label("ipv4-ok");
+  if (!filter.anySource) {
+    asm.read32(r2, -8);
+    for (const address of own4(filter)) asm.emit(0x16, { dst: r2, immediate: address, target: "ipv4-ok" });
+    asm.jump("drop");
+    asm.label("ipv4-ok");
+  }
   asm.read32(r3, -4);
-  const four = (subnets: readonly Subnet[]): readonly Subnet[] => subnets.filter(({ family }) => family === 4);
-  for (const subnet of four(filter.subnets)) asm.ifMasked(r3, mask4(subnet), "pass");
+  for (const subnet of ofFamily(filter.subnets, 4)) asm.ifMasked(r3, mask4(subnet), "pass");
   asm.ifMasked(r3, { mask: 0xf0, value: 0xe0 }, "pass"); // multicast
   asm.emit(0x16, { dst: r3, immediate: -1, target: "pass" }); // broadcast
-  if (!filter.internal) for (const subnet of four(filter.foreign)) asm.ifMasked(r3, mask4(subnet), "drop");
-  asm.jump(filter.internal ? "drop" : "pass");
+  if (filter.internal) return asm.jump("drop");
+  if (filter.networks !== undefined) asm.dropIfInSet(filter.networks[4], -8, 32);
+  asm.jump("pass");
 }
 
 /** The first 64 bits of an address; a longer prefix is compared as far as that. */
@@ -170,12 +196,23 @@ function swap64(value: bigint): bigint {
 }
 
 function ipv6(asm: Assembler, filter: PortFilter): void {
-  const linkLocal = { mask: 0xc0ffn, value: 0x80fen };
   asm.label("ipv6");
+  if (!filter.anySource) ipv6Source(asm, filter);
+  asm.load(38, -16, 16);
+  asm.read64(r2, -16);
+  for (const subnet of ofFamily(filter.subnets, 6)) asm.ifMasked64(r2, mask6(subnet), "pass");
+  asm.ifMasked64(r2, linkLocal6, "pass");
+  asm.ifMasked64(r2, { mask: 0xffn, value: 0xffn }, "pass"); // multicast
+  if (filter.internal) return asm.jump("drop");
+  if (filter.networks !== undefined) asm.dropIfInSet(filter.networks[6], -20, 128);
+  asm.jump("pass");
+}
+
+function ipv6Source(asm: Assembler, filter: PortFilter): void {
   asm.load(22, -16, 16);
   asm.read64(r2, -16);
   asm.read64(r3, -8);
-  asm.ifMasked64(r2, linkLocal, "ipv6-ok");
+  asm.ifMasked64(r2, linkLocal6, "ipv6-ok");
   for (const [index, address] of [{ family: 6 as const, value: 0n }, ...filter.addresses].entries()) {
     if (address.family !== 6) continue;
     const bytes = addressBytes(address);
@@ -188,12 +225,4 @@ function ipv6(asm: Assembler, filter: PortFilter): void {
   }
   asm.jump("drop");
   asm.label("ipv6-ok");
-  asm.load(38, -16, 16);
-  asm.read64(r2, -16);
-  const six = (subnets: readonly Subnet[]): readonly Subnet[] => subnets.filter(({ family }) => family === 6);
-  for (const subnet of six(filter.subnets)) asm.ifMasked64(r2, mask6(subnet), "pass");
-  asm.ifMasked64(r2, linkLocal, "pass");
-  asm.ifMasked64(r2, { mask: 0xffn, value: 0xffn }, "pass"); // multicast
-  if (!filter.internal) for (const subnet of six(filter.foreign)) asm.ifMasked64(r2, mask6(subnet), "drop");
-  asm.jump(filter.internal ? "drop" : "pass");
 }

@@ -6,7 +6,7 @@
  *  Each rule is in the form in which iptables-save prints it, so that what the kernel holds can be compared as text.
  *  Source: security.md section 7; iptables(8), iptables-extensions(8). */
 import { containsSubnet, formatAddress, formatSubnet, parseSubnet, type Address, type Subnet } from "../cidr.ts";
-import { bridgePrefix, type EngineTag } from "../names.ts";
+import { anyBridgePrefix, bridgePrefix, type EngineTag } from "../names.ts";
 import { bridgeOptions, type NetworkRecord } from "../network-record.ts";
 
 export type RuleFamily = 4 | 6;
@@ -155,7 +155,14 @@ function sourceNat(
   const own = family === 4 ? options.hostIpv4 : options.hostIpv6;
   const target = own === undefined ? "MASQUERADE" : `SNAT --to-source ${formatAddress(own)}`;
   const rule = (spec: string): Rule => ({ family, table: "nat", chain: "POST", spec });
+  const plain = options.masquerade && own === undefined;
   return [
+    // On the way to published ports of other networks the address is changed in any case: answers could not come back directly.
+    ...(plain
+      ? []
+      : network.subnets.map((subnet) =>
+          rule(`-s ${formatSubnet(subnet)} -o ${anyBridgePrefix}+ -m conntrack --ctstate DNAT -j MASQUERADE`),
+        )),
     ...(options.masquerade || own !== undefined
       ? network.subnets.map((subnet) => rule(`-s ${formatSubnet(subnet)} ! -o ${bridge} -j ${target}`))
       : []),

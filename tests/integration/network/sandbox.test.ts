@@ -185,3 +185,60 @@ test("a range takes the first free port and port 0 any", async () => {
     b.state.ports.filter(({ containerPort }) => containerPort === 81).every(({ hostPort }) => hostPort > 1024),
   ).toBe(true);
 });
+
+test("networks that do not masquerade still reach the published ports of others", async () => {
+  const options = { "com.docker.network.bridge.enable_ip_masquerade": "false" };
+  const [n1, n2] = [await lab.network("n1", { Options: options }), await lab.network("n2")];
+  lab.outside(hostAddress, outsideAddress);
+  const [a, web] = [await lab.box("a", [n1]), await lab.box("web", [n2], { ports: [port(80, 18094)] })];
+  lab.onEnd(serveTcp(web.netns, "0.0.0.0", 80, "web").close);
+  expect(await askTcp(a.netns, hostAddress, 18094)).toMatch(/^web /);
+});
+
+test("a static address, a name for the interface, its sysctls and link-local addresses are taken over", async () => {
+  const IPAM = {
+    Config: [{ Subnet: "10.99.8.0/24", IPRange: "10.99.8.128/25", AuxiliaryAddresses: { x: "10.99.8.129" } }],
+  };
+  const net = await lab.network("n1", { IPAM });
+  const driverOptions = {
+    "com.docker.network.endpoint.ifname": "lan0",
+    "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1",
+  };
+  const wanted = endpoint(net, { ipv4: "10.99.8.7", driverOptions, linkLocalIps: ["169.254.7.7"] });
+  const a = await lab.box("a", [wanted], { sysctls: { "net.ipv4.ip_unprivileged_port_start": "80" } });
+  const shown = inNetns(a.netns, () => execFileSync("ip", ["-o", "addr", "show", "lan0"]).toString());
+  expect(shown).toContain("10.99.8.7/24");
+  expect(shown).toContain("169.254.7.7/16");
+  const sysctl = (key: string): string =>
+    inNetns(a.netns, () =>
+      execFileSync("cat", [`/proc/sys/${key}`])
+        .toString()
+        .trim(),
+    );
+  expect(sysctl("net/ipv4/conf/lan0/log_martians")).toBe("1");
+  expect(sysctl("net/ipv4/ip_unprivileged_port_start")).toBe("80");
+  const b = await lab.box("b", [net]);
+  expect(b.ip).toBe("10.99.8.130"); // the range starts with the gateway, then comes the reserved one
+  await expect(lab.box("c", [net], { sysctls: { "kernel.hostname": "x" } })).rejects.toThrow(
+    "does not belong to a network namespace",
+  );
+});
+
+test("the highest priority gives the default route, ties go by name, and it moves on when that network is left", async () => {
+  const [n1, n2] = [await lab.network("n1"), await lab.network("n2")];
+  const a = await lab.box("a", [n1, endpoint(n2, { gatewayPriority: 5 })]);
+  const route = (): string => inNetns(a.netns, () => execFileSync("ip", ["route", "show", "default"]).toString());
+  const gateway = (index: number): string => a.state.endpoints[index]?.ipv4?.gateway ?? "?";
+  expect(route()).toContain(`via ${gateway(1)} `);
+  await lab.networking.disconnect(a.id, n2);
+  expect(route()).toContain(`via ${gateway(0)} `);
+});
+
+test("a container gets its earlier addresses back where they are free", async () => {
+  const net = await lab.network("n1");
+  const [a, b] = [await lab.box("a", [net]), await lab.box("b", [net])];
+  await lab.remove(a);
+  await lab.remove(b);
+  const again = await lab.box("b", [net], { previous: b.state.endpoints });
+  expect(again.ip).toBe(b.ip);
+});
