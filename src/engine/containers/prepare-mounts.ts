@@ -1,5 +1,5 @@
 /** The user's mounts, made ready for the runtime: volumes held and filled, images mounted, subpaths pinned. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { mountOverlay, unmountOverlay } from "../../host/overlay.ts";
 import type { UndoStack } from "../../host/undo-stack.ts";
@@ -30,9 +30,19 @@ export async function prepareMounts(
   for (const [index, mount] of mounts.entries()) {
     const stagingPath = join(container.paths.bundle, `mount-${index}`);
     const source = await sourceOf(ctx, container, { mount, stagingPath, ...at, staged });
-    ready.push({ ...mount, Source: source });
+    ready.push({ ...mount, Source: source, options: optionsFor(mount, source) });
   }
   return { mounts: ready, unstage: () => staged.splice(0).forEach((unstage) => unstage()) };
+}
+
+/** Recursively read-only means nothing for a file, and crun (1.8) refuses it there: it opens the target as a directory. */
+function optionsFor(mount: ResolvedMount, source: string): readonly string[] {
+  if (!mount.options.includes("rro") || isDirectory(source)) return mount.options;
+  return mount.options.map((option) => (option === "rro" ? "ro" : option));
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function sourceOf(
