@@ -198,7 +198,7 @@ function load(options: LoadOptions, files: FileSource, library: YamlLibrary | un
       environment,
       envFiles: envFilesOf(options),
       profiles: [],
-      separator: options.compatibility === true || environment["COMPOSE_COMPATIBILITY"] === "true" ? "_" : "-",
+      separator: options.compatibility === true || isYes(environment["COMPOSE_COMPATIBILITY"]) ? "_" : "-",
       disabledServices: makeDict([]),
       ...bound,
     };
@@ -220,6 +220,10 @@ function load(options: LoadOptions, files: FileSource, library: YamlLibrary | un
       },
     };
   });
+}
+
+function isYes(text: string | undefined): boolean {
+  return /^(?:1|t|true|y)$/i.test(text?.trim() ?? "");
 }
 
 function activeProfiles(options: LoadOptions, project: Project): readonly string[] {
