@@ -35,7 +35,12 @@ export class LogKeeper {
       // Those that have come together are dealt with together: the file of all but the last is gone.
       if (rotations++ === 0) queueMicrotask(keep);
     };
-    this.#stops.set(containerId, this.#inotify.watch(dirname(path), IN_MOVED_TO, onMove));
+    try {
+      this.#stops.set(containerId, this.#inotify.watch(dirname(path), IN_MOVED_TO, onMove));
+    } catch (error) {
+      // The machine has no watches left. Its log stays within bounds all the same, but only the newest file of it is kept.
+      this.#log("warn", `container ${containerId}: its log cannot be watched: ${errorMessage(error)}`);
+    }
     keep();
   }
 
