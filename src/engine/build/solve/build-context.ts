@@ -31,4 +31,6 @@ export interface Result {
   readonly chainId: string | undefined;
   /** Lowest first. */
   readonly diffIds: readonly string[];
+  /** When the highest of them were made, in milliseconds since the epoch: those that steps made, lowest first. */
+  readonly madeMs: readonly number[];
 }

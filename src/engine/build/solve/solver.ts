@@ -29,7 +29,7 @@ export interface SolveOptions {
   readonly emit: (event: BuildEvent) => void;
 }
 
-const scratch: Result = { chainId: undefined, diffIds: [] };
+const scratch: Result = { chainId: undefined, diffIds: [], madeMs: [] };
 
 /** As many steps at once as could make use of the machine. */
 const maxParallel = Math.max(cpus().length * 2, 4);
@@ -51,7 +51,7 @@ export class Solver {
         return scratch;
       case "image": {
         const image = this.#options.scope.engine.images.resolve(source.image.id);
-        return { chainId: image.chainId, diffIds: image.config.rootfs.diff_ids };
+        return { chainId: image.chainId, diffIds: image.config.rootfs.diff_ids, madeMs: [] };
       }
       case "context":
         return this.#contextAsLayer(source.name);
@@ -97,7 +97,11 @@ export class Solver {
     const finish = (result: CachedResult, fromCache: boolean): Result => {
       const ms = performance.now() - startedMs;
       emit({ kind: "finished", step: step.id, cached: fromCache, chainId: result.chainId, ms });
-      return { chainId: result.chainId, diffIds: [...parent.diffIds, result.diffId] };
+      return {
+        chainId: result.chainId,
+        diffIds: [...parent.diffIds, result.diffId],
+        madeMs: [...parent.madeMs, result.createdMs],
+      };
     };
     if (cached !== undefined) return finish(cached, true);
     const other = this.#options.running.get(key);
@@ -166,7 +170,7 @@ export class Solver {
       await dropUnchanged(upper, workspace.readTree(parent.chainId).tree);
     }
     if (scope.epochSeconds !== undefined) clampTimes(upper, scope.epochSeconds);
-    return engine.images.commitLayer(parent.chainId, upper);
+    return { ...(await engine.images.commitLayer(parent.chainId, upper)), createdMs: Date.now() };
   }
 
   #open(source: Source, result: Result): ReadableSource {
@@ -211,7 +215,7 @@ export class Solver {
     } as const;
     await runCopy(scope, full, { root: upper, passwdRoot: undefined, open });
     const { chainId, diffId } = await scope.engine.images.commitLayer(undefined, upper);
-    return { chainId, diffIds: [diffId] };
+    return { chainId, diffIds: [diffId], madeMs: [Date.now()] };
   }
 
   async #key(step: Step, inputs: ReadonlyMap<Source, Result>): Promise<string> {

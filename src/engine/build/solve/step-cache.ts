@@ -11,13 +11,13 @@ export interface CachedResult {
   /** Of the layer that the step made. */
   readonly diffId: string;
   readonly sizeBytes: number;
+  /** When the step ran, in milliseconds since the epoch. */
+  readonly createdMs: number;
 }
 
 interface CacheRecord extends CachedResult {
   readonly version: 1;
   readonly title: string;
-  /** Milliseconds since the epoch. */
-  readonly createdMs: number;
   usedMs: number;
 }
 
@@ -70,8 +70,7 @@ export class StepCache {
   }
 
   add(key: string, result: CachedResult, title: string): void {
-    const now = Date.now();
-    const record: CacheRecord = { version: 1, ...pick(result), title, createdMs: now, usedMs: now };
+    const record: CacheRecord = { version: 1, ...pick(result), title, usedMs: Date.now() };
     this.#records.set(key, record);
     writeAtomic(join(this.#dir, `${key}.json`), JSON.stringify(record));
   }
@@ -107,6 +106,6 @@ export class StepCache {
   }
 }
 
-function pick({ chainId, diffId, sizeBytes }: CachedResult): CachedResult {
-  return { chainId, diffId, sizeBytes };
+function pick({ chainId, diffId, sizeBytes, createdMs }: CachedResult): CachedResult {
+  return { chainId, diffId, sizeBytes, createdMs };
 }

@@ -1,0 +1,223 @@
+/** Builds through a real engine: what is kept, what must not be, and what is left when one ends early. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { emptyXattrs, type TarEntry } from "../../../src/engine/images/tar/entry.ts";
+import { encodeHeader, endOfArchive, padding } from "../../../src/engine/images/tar/writer.ts";
+import { EngineProcess } from "../../support/engine-process.ts";
+
+let engine: EngineProcess;
+beforeAll(async () => {
+  engine = await EngineProcess.start();
+});
+afterAll(async () => {
+  await engine.dispose();
+});
+
+type Entry = Partial<Omit<TarEntry, "name" | "linkName">> & { readonly link?: string; readonly text?: string };
+
+function tar(entries: Readonly<Record<string, Entry | string>>): Buffer {
+  const parts = Object.entries(entries).flatMap(([name, given]) => {
+    const { link, text, ...rest } = typeof given === "string" ? { link: undefined, text: given } : given;
+    const content = Buffer.from(text ?? "");
+    const header = encodeHeader({
+      type: "file",
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      size: content.length,
+      mtime: { sec: 1_600_000_000, nsec: 0 },
+      device: { major: 0, minor: 0 },
+      xattrs: emptyXattrs,
+      ...rest,
+      name: Buffer.from(name),
+      linkName: Buffer.from(link ?? ""),
+    });
+    return [header, content, padding(content.length)];
+  });
+  return Buffer.concat([...parts, endOfArchive]);
+}
+
+interface Outcome {
+  readonly text: string;
+  readonly id: string | undefined;
+  readonly error: string | undefined;
+}
+
+async function build(entries: Readonly<Record<string, Entry | string>>, query: BuildQuery = {}): Promise<Outcome> {
+  let [text, id]: [string, string | undefined] = ["", undefined];
+  try {
+    const stream = await engine.docker.buildImage(Readable.from([tar(entries)]), query);
+    for await (const message of engine.docker.modem.progress(stream)) {
+      const { stream: line, aux } = message as { readonly stream?: string; readonly aux?: { readonly ID?: string } };
+      text += line ?? "";
+      id = aux?.ID ?? id;
+    }
+    return { text, id, error: undefined };
+  } catch (error) {
+    return { text, id, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+type BuildQuery = NonNullable<Parameters<EngineProcess["docker"]["buildImage"]>[1]>;
+
+function work(): readonly string[] {
+  const directory = join(engine.dataRoot, "build", "work");
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+const mountsOfEngine = (): readonly string[] =>
+  readFileSync(`/proc/${engine.pid}/mounts`, "utf8")
+    .split("\n")
+    .filter((line) => line.includes(`${engine.dataRoot}/build/work`));
+
+/** Processes with this word in their command line. */
+function running(word: string): number {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return /^[0-9]+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").includes(word);
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+describe("cache", () => {
+  const files = { Dockerfile: "FROM busybox\nRUN date +%N > /t\nCOPY a /a\nRUN cat /a\n", a: "one" };
+
+  it("gives the same image for the same build, and runs nothing", async () => {
+    const [first, second] = [await build(files), await build(files)];
+    expect(first.error).toBeUndefined();
+    expect(first.text).not.toContain("Using cache");
+    expect(second.id).toBe(first.id);
+    expect(second.text.match(/Using cache/g)).toHaveLength(3);
+  });
+
+  it("goes as far as what changed", async () => {
+    await build(files);
+    const changed = await build({ ...files, a: "two" });
+    expect(changed.text.match(/Using cache/g)).toHaveLength(1);
+  });
+
+  it("does not ask for times, only for contents", async () => {
+    const first = await build(files);
+    const touched = await build({ ...files, a: { text: "one", mtime: { sec: 1_700_000_000, nsec: 0 } } });
+    expect([first.error, touched.id]).toEqual([undefined, first.id]);
+  });
+
+  it("is left alone with nocache", async () => {
+    const [first, second] = [await build(files), await build(files, { nocache: true })];
+    expect(second.text).not.toContain("Using cache");
+    expect(second.id).not.toBe(first.id);
+  });
+});
+
+describe("what a context must not do", () => {
+  it("reaches nothing outside through a symlink", async () => {
+    const { error } = await build({
+      Dockerfile: "FROM scratch\nCOPY out/passwd /p\n",
+      out: { type: "symlink", link: "/etc" },
+    });
+    expect(error).toContain('"/out/passwd": not found');
+  });
+
+  it("writes nothing outside through a symlink", async () => {
+    const { error } = await build({
+      Dockerfile: "FROM busybox\nCOPY a /a\n",
+      out: { type: "symlink", link: `${engine.dataRoot}` },
+      "out/escaped": "x",
+      a: "a",
+    });
+    expect(readdirSync(engine.dataRoot)).not.toContain("escaped");
+    expect(error === undefined || error !== "").toBe(true);
+  });
+
+  it("writes nothing outside by its names", async () => {
+    await build({ Dockerfile: "FROM busybox\nCOPY . /a\n", "../../../escaped": "x", "/abs-escaped": "x" });
+    expect(work()).toEqual([]);
+    expect(readdirSync(engine.dataRoot)).not.toContain("escaped");
+    expect(readdirSync("/")).not.toContain("abs-escaped");
+  });
+
+  it("writes nothing outside through a link in the image", async () => {
+    const { error, text } = await build({
+      Dockerfile: `FROM busybox\nRUN ln -s ${engine.dataRoot} /out\nCOPY a /out/escaped\nRUN cat ${engine.dataRoot}/escaped\n`,
+      a: "inside\n",
+    });
+    expect(error).toBeUndefined();
+    expect(text).toContain("inside");
+    expect(readdirSync(engine.dataRoot)).not.toContain("escaped");
+  });
+
+  it("names a Dockerfile outside", async () => {
+    const { error } = await build({ Dockerfile: "FROM busybox\n" }, { dockerfile: "../../../../../etc/passwd" });
+    expect(error).toBeDefined();
+    expect(error).not.toContain("root:");
+  });
+});
+
+describe("failures", () => {
+  it("says which command failed and how", async () => {
+    const { error } = await build({ Dockerfile: "FROM busybox\nRUN echo before; exit 7\n" });
+    expect(error).toBe("The command '/bin/sh -c echo before; exit 7' returned a non-zero code: 7");
+  });
+
+  it("leaves no directory and no mount", async () => {
+    await build({ Dockerfile: "FROM busybox\nRUN false\n" });
+    expect(work()).toEqual([]);
+    expect(mountsOfEngine()).toEqual([]);
+  });
+
+  it("ends the step of a client that goes away", async () => {
+    const controller = new AbortController();
+    const stream = await engine.docker.buildImage(
+      Readable.from([tar({ Dockerfile: "FROM busybox\nRUN exec sleep 3171.5\n" })]),
+      { abortSignal: controller.signal } as BuildQuery,
+    );
+    stream.on("error", () => undefined);
+    stream.resume();
+    await vi.waitFor(() => expect(running("3171.5")).toBeGreaterThan(0), { timeout: 5000 });
+    controller.abort();
+    stream.destroy();
+    await vi.waitFor(() => expect([running("3171.5"), work(), mountsOfEngine()]).toEqual([0, [], []]), {
+      timeout: 5000,
+    });
+  });
+
+  it("leaves nothing of a build that the engine died in", async () => {
+    const stream = await engine.docker.buildImage(
+      Readable.from([tar({ Dockerfile: "FROM busybox\nRUN exec sleep 3172.5\n" })]),
+    );
+    stream.on("error", () => undefined);
+    stream.resume();
+    await vi.waitFor(() => expect(running("3172.5")).toBeGreaterThan(0), { timeout: 5000 });
+    await engine.kill("SIGKILL");
+    await engine.launch();
+    await vi.waitFor(() => expect([running("3172.5"), work(), mountsOfEngine()]).toEqual([0, [], []]), {
+      timeout: 5000,
+    });
+    expect((await build({ Dockerfile: "FROM busybox\nRUN echo again\n" })).error).toBeUndefined();
+  });
+});
+
+describe("layers", () => {
+  it("may occur twice in an image", async () => {
+    const dockerfile = "FROM busybox\nCOPY a /a\nRUN echo other > /a\nCOPY a /a\nRUN cat /a\n";
+    const { error, text } = await build({ Dockerfile: dockerfile, a: "twice\n" });
+    expect(error).toBeUndefined();
+    expect(text).toContain("twice");
+  });
+
+  it("are the same bytes with SOURCE_DATE_EPOCH", async () => {
+    const files = {
+      Dockerfile: "FROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo x > /x\nCOPY a /d/a\nWORKDIR /w\n",
+      a: "a",
+    };
+    const query = { nocache: true, buildargs: JSON.stringify({ SOURCE_DATE_EPOCH: "1500000000" }) } as BuildQuery;
+    const first = await build(files, query);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const second = await build(files, query);
+    expect(first.error).toBeUndefined();
+    expect(second.id).toBe(first.id);
+  });
+});
