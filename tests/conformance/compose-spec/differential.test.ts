@@ -109,7 +109,7 @@ describe.skipIf(peers === undefined)(
       };
       await Promise.all([worker(), worker()]);
       expect(differences).toEqual([]);
-    });
+    }, 900_000);
 
     for (const { name, files } of findings) {
       it(`${name}, as docker-compose has it`, async () => {
