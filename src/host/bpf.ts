@@ -1,13 +1,10 @@
-/** eBPF programs on network devices. A program that was attached stays with the device when this process ends, and goes with the
- *  device. Source: bpf(2), linux/bpf.h (BPF_PROG_LOAD, BPF_PROG_ATTACH), Linux 6.6 (tcx). */
-import { closeSync } from "node:fs";
+/** eBPF programs for packets, and the sets of subnets they look up in. Attaching them is `rtnetlink.ts`: a tcx attachment
+ *  (bpf(2) itself) waits for a grace period of the kernel, a classifier does not. Source: bpf(2), linux/bpf.h. */
 import { check, koffi, libc } from "./libc.ts";
 
 const SYS_bpf = process.arch === "arm64" ? 280 : 321;
 const BPF_PROG_LOAD = 5;
-const BPF_PROG_ATTACH = 8;
 const BPF_PROG_TYPE_SCHED_CLS = 3;
-const BPF_TCX_INGRESS = 46;
 const instructionSize = 8;
 
 const loadAttributes = koffi.struct("tscompose_bpf_prog_load", {
@@ -25,7 +22,7 @@ const loadAttributes = koffi.struct("tscompose_bpf_prog_load", {
   expectedAttachType: "uint32_t",
 });
 const loadFn = libc.func("syscall", "long", ["long", "int", koffi.pointer(loadAttributes), "unsigned int"]);
-const attachFn = libc.func("syscall", "long", ["long", "int", "const uint8_t *", "unsigned int"]);
+const mapFn = libc.func("syscall", "long", ["long", "int", "const uint8_t *", "unsigned int"]);
 
 const BPF_MAP_CREATE = 0;
 const BPF_MAP_UPDATE_ELEM = 2;
@@ -51,7 +48,7 @@ export function createSubnetSet(addressLength: 4 | 16): number {
   attributes.writeUInt32LE(4, 8);
   attributes.writeUInt32LE(mapCapacity, 12);
   attributes.writeUInt32LE(BPF_F_NO_PREALLOC, 16);
-  return check(Number(attachFn(SYS_bpf, BPF_MAP_CREATE, attributes, attributes.length)), "bpf", "create map");
+  return check(Number(mapFn(SYS_bpf, BPF_MAP_CREATE, attributes, attributes.length)), "bpf", "create map");
 }
 
 const subnetKey = (address: Buffer, prefixLength: number): Buffer => {
@@ -73,15 +70,14 @@ export function removeFromSubnetSet(map: number, address: Buffer, prefixLength: 
   changeElement(map, BPF_MAP_DELETE_ELEM, subnetKey(address, prefixLength));
 }
 
-/** Lets `program` decide about every packet that comes in through the device, before anything else sees it.
- *  @throws host/syscall-failed, where the verifier refuses it or the kernel is too old */
-export function attachIngressProgram(interfaceIndex: number, program: Buffer): void {
-  const license = Buffer.from("Apache-2.0\0");
+/** Loads `program` for packets of a device; close the descriptor once it is attached.
+ *  @throws host/syscall-failed, where the verifier refuses it or the kernel has no eBPF */
+export function loadPacketProgram(program: Buffer): number {
   const attributes = {
     progType: BPF_PROG_TYPE_SCHED_CLS,
     instructionCount: program.length / instructionSize,
     instructions: program,
-    license,
+    license: Buffer.from("Apache-2.0\0"),
     logLevel: 0,
     logSize: 0,
     log: null,
@@ -89,20 +85,7 @@ export function attachIngressProgram(interfaceIndex: number, program: Buffer): v
     flags: 0,
     name: [...Buffer.from("tscompose_port\0\0")],
     interfaceIndex: 0,
-    expectedAttachType: BPF_TCX_INGRESS,
+    expectedAttachType: 0,
   };
-  const fd = check(
-    Number(loadFn(SYS_bpf, BPF_PROG_LOAD, attributes, koffi.sizeof(loadAttributes))),
-    "bpf",
-    "load program",
-  );
-  try {
-    const attach = Buffer.alloc(32);
-    attach.writeUInt32LE(interfaceIndex, 0);
-    attach.writeUInt32LE(fd, 4);
-    attach.writeUInt32LE(BPF_TCX_INGRESS, 8);
-    check(Number(attachFn(SYS_bpf, BPF_PROG_ATTACH, attach, attach.length)), "bpf", `attach to link ${interfaceIndex}`);
-  } finally {
-    closeSync(fd);
-  }
+  return check(Number(loadFn(SYS_bpf, BPF_PROG_LOAD, attributes, koffi.sizeof(loadAttributes))), "bpf", "load program");
 }

@@ -332,6 +332,49 @@ export function removeRoute(request: RouteRequest): NetlinkMessage {
   };
 }
 
+/** Puts a program in front of all that a link receives: it stays when this process ends, and goes with the link.
+ *  Source: linux/pkt_sched.h (clsact), linux/pkt_cls.h (bpf). */
+export function filterIncoming(index: number, programFd: number): readonly NetlinkMessage[] {
+  const RTM_NEWQDISC = 36;
+  const RTM_NEWTFILTER = 44;
+  const clsact = 0xfffffff1;
+  const ingress = 0xfffffff2;
+  const allProtocols = 0x0300;
+  const TCA_KIND = 1;
+  const TCA_OPTIONS = 2;
+  const TCA_BPF_FD = 6;
+  const TCA_BPF_NAME = 7;
+  const TCA_BPF_FLAGS = 8;
+  const directAction = 1;
+  const header = (handle: number, parent: number, info: number): Buffer => {
+    const bytes = Buffer.alloc(20);
+    bytes.writeInt32LE(index, 4);
+    bytes.writeUInt32LE(handle, 8);
+    bytes.writeUInt32LE(parent, 12);
+    bytes.writeUInt32LE(info, 16);
+    return bytes;
+  };
+  const options = nested(TCA_OPTIONS, [
+    u32Attribute(TCA_BPF_FD, programFd),
+    textAttribute(TCA_BPF_NAME, "tscompose"),
+    u32Attribute(TCA_BPF_FLAGS, directAction),
+  ]);
+  return [
+    {
+      type: RTM_NEWQDISC,
+      flags: NLM_F_CREATE | NLM_F_EXCL,
+      body: Buffer.concat([header(0xffff0000, clsact, 0), textAttribute(TCA_KIND, "clsact")]),
+      subject: `make classifier of link ${index}`,
+    },
+    {
+      type: RTM_NEWTFILTER,
+      flags: NLM_F_CREATE | NLM_F_EXCL,
+      body: Buffer.concat([header(0, ingress, (1 << 16) | allProtocols), textAttribute(TCA_KIND, "bpf"), options]),
+      subject: `filter what link ${index} receives`,
+    },
+  ];
+}
+
 export interface LinkInfo {
   readonly index: number;
   readonly name: string;

@@ -6,9 +6,10 @@ import type { NetworkContext } from "./context.ts";
 import { vethNameFor, type EngineTag } from "./names.ts";
 import { bridgeOptions, subnetsOf } from "./network-record.ts";
 import { toInterface, type Endpoint } from "./plan-endpoint.ts";
+import { closeSync } from "node:fs";
 import { assertNever, isTscomposeError } from "../errors.ts";
-import { attachIngressProgram } from "../host/bpf.ts";
-import { findLink } from "../host/rtnetlink.ts";
+import { loadPacketProgram } from "../host/bpf.ts";
+import { filterIncoming, findLink } from "../host/rtnetlink.ts";
 import { parseAddress, parseSubnet } from "./cidr.ts";
 import { buildPortFilter } from "./port-filter.ts";
 
@@ -39,7 +40,12 @@ function guardPort(
   const index = findLink(context.netlink, port.hostName)?.index;
   if (index === undefined) return;
   try {
-    attachIngressProgram(index, program);
+    const fd = loadPacketProgram(program);
+    try {
+      context.netlink.execute(filterIncoming(index, fd));
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     if (!isTscomposeError(error, "host/syscall-failed")) throw error;
     if (!reported) context.log("warn", `addresses of containers are not pinned to their links: ${error.message}`);
