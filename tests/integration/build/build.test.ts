@@ -221,3 +221,61 @@ describe("layers", () => {
     expect(second.id).toBe(first.id);
   });
 });
+
+describe("secrets and caches", () => {
+  const secret = `secret-${process.pid}-value`;
+  const query = {
+    tscomposeBuild: { secrets: { token: Buffer.from(secret).toString("base64") } },
+  } as unknown as BuildQuery;
+
+  it("gives a secret to the step that asks for it, and keeps it nowhere", async () => {
+    const { error, text, id } = await build(
+      {
+        Dockerfile: [
+          "FROM busybox",
+          "RUN --mount=type=secret,id=token wc -c < /run/secrets/token; stat -c %a:%u /run/secrets/token",
+          "RUN test ! -e /run/secrets/token && echo none",
+          "RUN --mount=type=secret,id=token,env=TOKEN test ${#TOKEN} -gt 5 && echo variable",
+          "",
+        ].join("\n"),
+      },
+      query,
+    );
+    expect(error).toBeUndefined();
+    expect(text).toContain(`${secret.length}\n400:0\n`);
+    expect(text).toContain("none\n");
+    expect(text).toContain("variable\n");
+    const saved = await engine.docker.getImage(id ?? "").get();
+    const chunks: Buffer[] = [];
+    for await (const chunk of saved) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).includes(secret)).toBe(false);
+    expect(filesWith(join(engine.dataRoot), secret)).toEqual([]);
+  });
+
+  it("runs a step without a secret that it does not need", async () => {
+    const dockerfile =
+      "FROM busybox\nRUN --mount=type=secret,id=other ls /run/secrets/other 2>/dev/null || echo absent\n";
+    expect((await build({ Dockerfile: dockerfile }, query)).text).toContain("absent");
+  });
+
+  it("fails a step without a secret that it needs", async () => {
+    const dockerfile = "FROM busybox\nRUN --mount=type=secret,id=other,required=true true\n";
+    expect((await build({ Dockerfile: dockerfile }, query)).error).toContain("other");
+  });
+
+  it("keeps what a cache mount holds, outside of the image", async () => {
+    const run = "RUN --mount=type=cache,target=/cache echo x >> /cache/log; wc -l < /cache/log";
+    const files = { Dockerfile: `FROM busybox\n${run}\nRUN ls /cache 2>/dev/null | wc -l\n` };
+    expect((await build(files)).text).toContain("\n1\n");
+    const second = await build(files, { nocache: true });
+    expect(second.text).toContain("2\n");
+    expect(second.text).toMatch(/\n0\n/);
+  });
+});
+
+function filesWith(directory: string, text: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    return entry.isFile() && readFileSync(path).includes(text) ? [path] : [];
+  });
+}
