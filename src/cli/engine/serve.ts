@@ -1,5 +1,6 @@
 /** The life of the engine process: lock, engine, socket, then wait for a signal or for nothing to be left to do. */
 import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createServer } from "../../api/server.ts";
 import type { ApiServer } from "../../api/server.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -32,6 +33,9 @@ export async function serveEngine(options: ServeOptions): Promise<void> {
     const idleMs = readIdleMs(options.env);
     prepareRoots(roots);
     process.umask(0o022);
+    // Away from where the user was, which would be held; and conmon 2.1 leaves an empty file `oom` where it was started.
+    process.chdir(roots.runRoot);
+    undo.push(() => rmSync(join(roots.runRoot, "oom"), { force: true }));
     const lock = takeLock(roots);
     undo.push(() => lock.release());
     writeFileSync(roots.pidPath, `${Object.values(identifyProcess(process.pid) ?? {}).join(" ")}\n`, { mode: 0o644 });
