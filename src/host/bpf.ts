@@ -7,7 +7,7 @@ const BPF_PROG_LOAD = 5;
 const BPF_PROG_TYPE_SCHED_CLS = 3;
 const instructionSize = 8;
 
-const loadAttributes = koffi.struct("tscompose_bpf_prog_load", {
+const loadAttributes = koffi.struct({
   progType: "uint32_t",
   instructionCount: "uint32_t",
   instructions: "const uint8_t *",
@@ -30,7 +30,7 @@ const BPF_MAP_DELETE_ELEM = 3;
 const BPF_MAP_TYPE_LPM_TRIE = 11;
 const BPF_F_NO_PREALLOC = 1;
 const mapCapacity = 16_384;
-const elementAttributes = koffi.struct("tscompose_bpf_map_element", {
+const elementAttributes = koffi.struct({
   map: "uint32_t",
   padding: "uint32_t",
   key: "const uint8_t *",
