@@ -57,18 +57,10 @@ const show = (path: PathBytes): string => JSON.stringify(path.toString());
 // -- mounts ------------------------------------------------------------------------------------------------------------
 
 export const MS_RDONLY = 0x1;
-export const MS_NOSUID = 0x2;
-export const MS_NODEV = 0x4;
-export const MS_NOEXEC = 0x8;
 export const MS_REMOUNT = 0x20;
 export const MS_BIND = 0x1000;
-export const MS_MOVE = 0x2000;
 export const MS_REC = 0x4000;
-export const MS_PRIVATE = 0x40000;
-export const MS_SLAVE = 0x80000;
-export const MS_SHARED = 0x100000;
 export const MNT_DETACH = 0x2;
-export const UMOUNT_NOFOLLOW = 0x8;
 
 const mountFn = libc.func(
   "int mount(const uint8_t *, const uint8_t *, const uint8_t *, unsigned long, const uint8_t *)",
@@ -112,13 +104,7 @@ export async function umountLater(target: PathBytes, flags = 0): Promise<void> {
 
 // -- namespaces ----------------------------------------------------------------------------------------------------------
 
-export const CLONE_NEWNS = 0x00020000;
-export const CLONE_NEWUTS = 0x04000000;
-export const CLONE_NEWIPC = 0x08000000;
-export const CLONE_NEWUSER = 0x10000000;
-export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
-export const CLONE_NEWCGROUP = 0x02000000;
 
 const unshareFn = libc.func("int unshare(int)");
 /** unshare(2), of the calling thread. Must be undone before the next statement that can yield. */
@@ -196,11 +182,6 @@ export interface PathAt {
 export function linkat(from: PathAt, to: PathAt, flags: number): void {
   const result = linkatFn(from.dirFd, cString(from.path), to.dirFd, cString(to.path), flags) as number;
   check(result, "linkat", show(to.path));
-}
-const renameatFn = libc.func("int renameat(int, const uint8_t *, int, const uint8_t *)");
-export function renameat(from: PathAt, to: PathAt): void {
-  const result = renameatFn(from.dirFd, cString(from.path), to.dirFd, cString(to.path)) as number;
-  check(result, "renameat", show(to.path));
 }
 const unlinkatFn = libc.func("int unlinkat(int, const uint8_t *, int)");
 export function unlinkat(dirFd: number, path: PathBytes, flags = 0): void {
@@ -284,10 +265,8 @@ export function llistxattr(path: PathBytes): readonly string[] {
 }
 
 const flockFn = libc.func("int flock(int, int)");
-export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 /** flock(2). @returns false when LOCK_NB was given and somebody else holds it. */
 export function flock(fd: number, operation: number): boolean {
   if ((flockFn(fd, operation) as number) === 0) return true;
@@ -323,11 +302,6 @@ const pidfdSendSignalFn = libc.func("syscall", "long", ["long", "int", "int", "v
 export function pidfdSendSignal(pidfd: number, signal: number): void {
   check(Number(pidfdSendSignalFn(SYS.pidfd_send_signal, pidfd, signal, null, 0)), "pidfd_send_signal", `${signal}`);
 }
-const prctlFn = libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)");
-export const PR_SET_CHILD_SUBREAPER = 36;
-export function prctl(option: number, value: number): void {
-  check(prctlFn(option, value, 0, 0, 0) as number, "prctl", `${option}`);
-}
 const sysconfFn = libc.func("long sysconf(int)");
 /** Clock ticks a second, the unit of times in /proc/<pid>/stat. */
 export const clockTicks = Number(sysconfFn(2));
@@ -347,11 +321,8 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 export const MSG_DONTWAIT = 0x40;
-export const MSG_TRUNC = 0x20;
-export const MSG_PEEK = 0x2;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
-export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
 
@@ -437,9 +408,6 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x1;
 export const EPOLLOUT = 0x4;
-export const EPOLLERR = 0x8;
-export const EPOLLHUP = 0x10;
-export const EPOLLONESHOT = 1 << 30;
 /** struct epoll_event is packed on x86_64 only. */
 const epollEventSize = process.arch === "x64" ? 12 : 16;
 const epollDataOffset = process.arch === "x64" ? 4 : 8;

@@ -7,10 +7,10 @@
  *  prototype; use `Object.hasOwn` or `Object.entries` on them, never `in`. `x-*` keys are kept where they stood. */
 
 import type { Mount } from "./model-mounts.ts";
-export type { Mount, MountBind, MountVolume, MountTmpfs, MountImage } from "./model-mounts.ts";
+export type { Mount } from "./model-mounts.ts";
 import type { FileObject, Model, Network, Volume } from "./model-resources.ts";
 
-export type { Network, Ipam, IpamPool, Volume, FileObject, Model } from "./model-resources.ts";
+export type { Network, Volume, FileObject, Model } from "./model-resources.ts";
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
