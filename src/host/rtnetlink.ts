@@ -19,12 +19,10 @@ const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
-const RTM_NEWNEIGH = 28;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -58,7 +56,6 @@ const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
-const AF_BRIDGE = 7;
 const IFF_UP = 1;
 
 const family = (address: Buffer): number => (address.length === 4 ? AF_INET : AF_INET6);
@@ -144,16 +141,13 @@ export function createBridge(request: {
 /** Sets the host's end of a pair up, as a port without an address of its own. */
 export function setBridgePort(
   name: string,
-  options: { readonly isolated: boolean; readonly hairpin: boolean; readonly locked: boolean },
+  options: { readonly isolated: boolean; readonly hairpin: boolean },
 ): NetlinkMessage {
   const IFLA_BRPORT_MODE = 4;
-  const IFLA_BRPORT_LEARNING = 8;
   const IFLA_BRPORT_ISOLATED = 33;
-  const IFLA_BRPORT_LOCKED = 39;
   const data = [
     ...(options.hairpin ? [u8Attribute(IFLA_BRPORT_MODE, 1)] : []),
     ...(options.isolated ? [u8Attribute(IFLA_BRPORT_ISOLATED, 1)] : []),
-    ...(options.locked ? [u8Attribute(IFLA_BRPORT_LEARNING, 0), u8Attribute(IFLA_BRPORT_LOCKED, 1)] : []),
   ];
   const body = Buffer.concat([
     linkHeader({ up: true }),
@@ -164,24 +158,6 @@ export function setBridgePort(
       : [nested(IFLA_LINKINFO, [textAttribute(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, data)])]),
   ]);
   return { type: RTM_NEWLINK, flags: 0, body, subject: `set bridge port ${name}` };
-}
-
-/** A permanent entry of a bridge's forwarding table: frames for `mac` leave by the port with index `port`. */
-export function addForwardingEntry(port: number, mac: Buffer): NetlinkMessage {
-  const NDA_LLADDR = 2;
-  const NUD_NOARP = 0x40;
-  const NTF_MASTER = 4;
-  const header = Buffer.alloc(12);
-  header.writeUInt8(AF_BRIDGE, 0);
-  header.writeInt32LE(port, 4);
-  header.writeUInt16LE(NUD_NOARP, 8);
-  header.writeUInt8(NTF_MASTER, 10);
-  return {
-    type: RTM_NEWNEIGH,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
-    body: Buffer.concat([header, attribute(NDA_LLADDR, mac)]),
-    subject: `pin ${mac.toString("hex")} to port ${port}`,
-  };
 }
 
 /** macvlan and ipvlan, born inside the other namespace. */
@@ -245,17 +221,6 @@ export function addAddress(index: number, address: Buffer, prefixLength: number)
     body,
     subject: `add address ${show(address)}/${prefixLength}`,
     accept: ["EEXIST"],
-  };
-}
-
-export function removeAddress(index: number, address: Buffer, prefixLength: number): NetlinkMessage {
-  const body = Buffer.concat([addressHeader(index, address, prefixLength), attribute(IFA_LOCAL, address)]);
-  return {
-    type: RTM_DELADDR,
-    flags: 0,
-    body,
-    subject: `remove address ${show(address)}`,
-    accept: ["EADDRNOTAVAIL", "ENODEV"],
   };
 }
 

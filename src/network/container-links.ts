@@ -3,10 +3,8 @@ import type { NetlinkMessage, NetlinkSocket } from "../host/netlink.ts";
 import { inNetns } from "../host/netns.ts";
 import {
   addAddress,
-  addForwardingEntry,
   addRoute,
   createVeth,
-  findLink,
   removeRoute,
   setBridgePort,
   setLinkUp,
@@ -92,20 +90,10 @@ export function plugIntoBridge(
       peer: { name: link.name, netnsFd: netns, mac: link.mac },
     }),
   ]);
-  host.execute([setBridgePort(port.hostName, { isolated: port.isolated, hairpin: port.hairpin, locked: false })]);
+  host.execute([setBridgePort(port.hostName, { isolated: port.isolated, hairpin: port.hairpin })]);
 }
 
-/** Frames with another source address than the container's own do not pass its port (Linux 5.18; older kernels: not pinned). */
-export function pinMac(host: NetlinkSocket, hostName: string, mac: Buffer): void {
-  const port = findLink(host, hostName);
-  if (port === undefined) return;
-  host.tryAll([
-    addForwardingEntry(port.index, mac),
-    setBridgePort(hostName, { isolated: false, hairpin: false, locked: true }),
-  ]);
-}
-
-/** Brings interfaces up with their addresses. `defaults`: the interface of the default route of each family. */
+/** Brings lo and these interfaces up, with their addresses. */
 export function configureInterfaces(inside: NetlinkSocket, netns: number, links: readonly ContainerInterface[]): void {
   const v6 = links.filter((link) => link.ipv6 !== undefined || link.linkLocal.some((one) => one.length === 16));
   if (v6.length > 0) {

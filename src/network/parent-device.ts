@@ -38,8 +38,7 @@ function createWire(socket: NetlinkSocket, name: string): void {
   const far = `x${name.slice(1)}`;
   const mac = Buffer.concat([Buffer.of(0x02, 0x42), randomBytes(4)]);
   socket.execute([createVeth({ name, mtu: 1500, master: undefined, peer: { name: far, netnsFd: homeNetns(), mac } })]);
-  for (const end of [name, far])
-    socket.execute([setBridgePort(end, { isolated: false, hairpin: false, locked: false })]);
+  for (const end of [name, far]) socket.execute([setBridgePort(end, { isolated: false, hairpin: false })]);
 }
 
 function createVlan(

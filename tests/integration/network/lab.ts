@@ -159,7 +159,7 @@ export class Lab {
     const host = new NetlinkSocket(0);
     const mac = Buffer.from([2, 0, 0, ...randomBytes(3)]);
     host.execute([createVeth({ name, mtu: 1500, master: undefined, peer: { name: "eth0", netnsFd: netns, mac } })]);
-    host.execute([setBridgePort(name, { isolated: false, hairpin: false, locked: false })]);
+    host.execute([setBridgePort(name, { isolated: false, hairpin: false })]);
     host.execute([addAddress(findLink(host, name)?.index ?? 0, bytes(near), near.includes(":") ? 64 : 24)]);
     const inside = new NetlinkSocket(0, netns);
     const index = findLink(inside, "eth0")?.index ?? 0;

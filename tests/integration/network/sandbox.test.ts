@@ -242,3 +242,15 @@ test("a container gets its earlier addresses back where they are free", async ()
   const again = await lab.box("b", [net], { previous: b.state.endpoints });
   expect(again.ip).toBe(b.ip);
 });
+
+test("connecting and disconnecting over and over loses no address", async () => {
+  const [n1, n2] = [await lab.network("n1"), await lab.network("n2")];
+  const a = await lab.box("a", [n1]);
+  const seen = new Set<string>();
+  for (let n = 0; n < 80; n += 1) {
+    const state = await lab.networking.connect(a.id, endpoint(n2));
+    seen.add(state.ipv4?.address ?? "");
+    await lab.networking.disconnect(a.id, n2);
+  }
+  expect(seen.size).toBe(1); // more than the network has addresses, and always the same one
+});
