@@ -4,7 +4,7 @@ import { closeSync } from "node:fs";
 import * as libc from "./libc.ts";
 import { decodeMessages, netlinkAddress, parseAttributes, type ParsedMessage } from "./netlink.ts";
 import type { Poller } from "./poller.ts";
-import { parseLink, type LinkInfo } from "./rtnetlink.ts";
+import { parseLink, type LinkInfo } from "./rtnetlink-list.ts";
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;

@@ -3,7 +3,8 @@ import { closeSync } from "node:fs";
 import { NETLINK_ROUTE } from "./libc.ts";
 import { NetlinkSocket } from "./netlink.ts";
 import { createNetns } from "./netns.ts";
-import { createBridge, createVeth, findLink } from "./rtnetlink.ts";
+import { createBridge, createVeth } from "./rtnetlink.ts";
+import { findLink } from "./rtnetlink-list.ts";
 
 /** @throws host/syscall-failed with the kernel's answer where one of them cannot be made */
 export function probeBridgeAndVeth(): void {

@@ -9,7 +9,8 @@ import { toInterface, type Endpoint } from "./plan-endpoint.ts";
 import { closeSync } from "node:fs";
 import { assertNever, isTscomposeError } from "../errors.ts";
 import { loadPacketProgram } from "../host/bpf.ts";
-import { filterIncoming, findLink } from "../host/rtnetlink.ts";
+import { filterIncoming } from "../host/rtnetlink.ts";
+import { findLink } from "../host/rtnetlink-list.ts";
 import { parseAddress, parseSubnet } from "./cidr.ts";
 import { buildPortFilter } from "./port-filter.ts";
 

@@ -1,7 +1,8 @@
 /** The bridge of a network in the kernel: link, addresses, parameters. Repeatable: what is there already is kept. */
 import { TscomposeError } from "../errors.ts";
 import type { NetlinkSocket } from "../host/netlink.ts";
-import { addAddress, createBridge, findLink, listAddresses, setLinkUp } from "../host/rtnetlink.ts";
+import { addAddress, createBridge, setLinkUp } from "../host/rtnetlink.ts";
+import { findLink, listAddresses } from "../host/rtnetlink-list.ts";
 import { writeSysctlIfPresent } from "../host/sysctl.ts";
 import { addressBytes, parseAddress, parseSubnet, type Subnet } from "./cidr.ts";
 import { macForAddress } from "./names.ts";

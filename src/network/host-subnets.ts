@@ -1,7 +1,7 @@
 /** What the host already uses: every route, interface address and name server, so that no network is put on top of one. */
 import { readFileSync } from "node:fs";
 import type { NetlinkSocket } from "../host/netlink.ts";
-import { listAddresses, listRoutes } from "../host/rtnetlink.ts";
+import { listAddresses, listRoutes } from "../host/rtnetlink-list.ts";
 import { addressFromBytes, bitsOf, parseAddress, subnetOf, type Subnet } from "./cidr.ts";
 import { parseResolvConf } from "./etc-files.ts";
 

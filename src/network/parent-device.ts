@@ -4,7 +4,8 @@ import { TscomposeError } from "../errors.ts";
 import { syscallErrno } from "../host/libc.ts";
 import { u16Attribute, type NetlinkSocket } from "../host/netlink.ts";
 import { homeNetns } from "../host/netns.ts";
-import { createChild, createVeth, findLink, setBridgePort, setLinkUp } from "../host/rtnetlink.ts";
+import { createChild, createVeth, setBridgePort, setLinkUp } from "../host/rtnetlink.ts";
+import { findLink } from "../host/rtnetlink-list.ts";
 import type { NetworkRecord } from "./network-record.ts";
 
 /** Its name for a network, before the network is made. `fallback`: the name of a dummy. */

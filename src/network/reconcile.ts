@@ -1,7 +1,8 @@
 /** Brings the kernel to what the records and the adopted sandboxes say: missing bridges and ports of bridges are made, links of ours
  *  that belong to nothing go, rules are compared and repaired. */
 import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink, listLinks } from "../host/rtnetlink.ts";
+import { deleteLink } from "../host/rtnetlink.ts";
+import { listLinks } from "../host/rtnetlink-list.ts";
 import { hostLinkOf } from "./attach.ts";
 import type { NetworkContext } from "./context.ts";
 import { bridgePrefix, vethPrefix } from "./names.ts";

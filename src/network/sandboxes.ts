@@ -1,7 +1,8 @@
 /** Sandboxes of one engine: set up all or nothing, taken over after a restart, changed while they run, torn down whatever happens. */
 import { TscomposeError } from "../errors.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink, enslave, findLink, listLinks } from "../host/rtnetlink.ts";
+import { deleteLink, enslave } from "../host/rtnetlink.ts";
+import { findLink, listLinks } from "../host/rtnetlink-list.ts";
 import { UndoStack } from "../host/undo-stack.ts";
 import { applyInterfaceSysctls, configureInterfaces, prepareNamespace, setDefaultRoutes } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";

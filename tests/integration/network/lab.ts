@@ -18,15 +18,8 @@ import type {
 import * as libc from "../../../src/host/libc.ts";
 import { NetlinkSocket } from "../../../src/host/netlink.ts";
 import { createNetns, inNetns } from "../../../src/host/netns.ts";
-import {
-  addAddress,
-  createVeth,
-  deleteLink,
-  findLink,
-  setBridgePort,
-  setLinkUp,
-  setRoute,
-} from "../../../src/host/rtnetlink.ts";
+import { addAddress, createVeth, deleteLink, setBridgePort, setLinkUp, setRoute } from "../../../src/host/rtnetlink.ts";
+import { findLink } from "../../../src/host/rtnetlink-list.ts";
 import { internetAddress } from "../../../src/host/socket-address.ts";
 import { compareSnapshots, takeSnapshot, type Leak, type LeakKind, type Snapshot } from "../../support/leak-audit.ts";
 
