@@ -24,10 +24,15 @@ export class Tree {
     return Buffer.from(`/proc/self/fd/${this.fd}/${relative}`, "latin1");
   }
 
-  /** Of the entry itself; undefined where there is none. */
+  /** Of the entry itself; undefined where there is none. A file in the place of a directory means that there is nothing below. */
   stat(relative: string): BigIntStats | undefined {
-    // The root by its own name is a symlink in /proc: the dot makes it the directory.
-    return lstatSync(this.path(relative === "" ? "." : relative), { bigint: true, throwIfNoEntry: false });
+    try {
+      // The root by its own name is a symlink in /proc: the dot makes it the directory.
+      return lstatSync(this.path(relative === "" ? "." : relative), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return undefined;
+      throw error;
+    }
   }
 
   list(relative: string): readonly string[] {
@@ -54,7 +59,7 @@ export class Tree {
       const isLast = open.every((rest) => rest === "" || rest === ".");
       if (isLast && last === "keep") continue;
       const at = done.join("/");
-      if (this.#statOrNothing(at)?.isSymbolicLink() !== true) continue;
+      if (this.stat(at)?.isSymbolicLink() !== true) continue;
       links += 1;
       if (links > maxLinks) throw new TscomposeError("build/failed", `too many links: ${shown(path)}`);
       const target = this.link(at);
@@ -63,15 +68,6 @@ export class Tree {
       open.push(...target.split("/").toReversed());
     }
     return done.join("/");
-  }
-
-  /** A file in the place of a directory means that there is nothing below it. */
-  #statOrNothing(relative: string): BigIntStats | undefined {
-    try {
-      return this.stat(relative);
-    } catch {
-      return undefined;
-    }
   }
 }
 

@@ -30,7 +30,10 @@ function namedEntries(tree: Tree, origin: Extract<CopyAction["origin"], { kind: 
   for (const path of [...sources, ...origin.required.map(toBytes)]) {
     if (tree.stat(tree.resolve(path)) === undefined)
       throw new TscomposeError("build/failed", `"/${shown(path)}": not found`, {
-        hint: "check the path, and that .dockerignore does not leave it out",
+        hint:
+          origin.source.kind === "context"
+            ? "check the path, and that .dockerignore does not leave it out"
+            : "check the path in the image or stage that is copied from",
       });
   }
   return sources;
