@@ -7,7 +7,6 @@ import { UndoStack } from "../host/undo-stack.ts";
 import { applyInterfaceSysctls, configureInterfaces, prepareNamespace, setDefaultRoutes } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { attachEndpoint, hostLinkOf } from "./attach.ts";
-import { forgetFlows } from "./forget-flows.ts";
 import type { LiveNetwork } from "./live-network.ts";
 import type { NetworkRegistry } from "./network-registry.ts";
 import {
@@ -19,23 +18,24 @@ import {
   toInterface,
   type Endpoint,
 } from "./plan-endpoint.ts";
-import { claimFor, noPorts, portTarget, requestsOf, rulesFor, startForwarders } from "./published-ports.ts";
-import { releaseClaims } from "./ports/claim-ports.ts";
+import { deleteLinks, hasLink, interfaceIndex, plainRequest } from "./endpoint-links.ts";
+import { SandboxPorts } from "./sandbox-ports.ts";
 import { hostsFileOf, resolvConfOf, startResolver } from "./sandbox-names.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { EndpointRequest, EndpointState, SandboxRequest, SandboxState } from "./types.ts";
 
 const NETLINK_ROUTE = 0;
-const portOwner = (sandbox: Sandbox): string => `ports:${sandbox.id}`;
 
 export class Sandboxes {
   readonly #context: NetworkContext;
   readonly #registry: NetworkRegistry;
+  readonly #ports: SandboxPorts;
   readonly #live = new Map<string, Sandbox>();
 
   constructor(context: NetworkContext, registry: NetworkRegistry) {
     this.#context = context;
     this.#registry = registry;
+    this.#ports = new SandboxPorts(context, () => this.all());
   }
 
   all(): readonly Sandbox[] {
@@ -62,7 +62,7 @@ export class Sandboxes {
       undo.defer("namespace", () => sandbox.close());
       prepareNamespace(sandbox.netns, request.sysctls);
       this.#planEndpoints(sandbox, networks, undo);
-      const publishing = this.#publish(sandbox, undo);
+      const publishing = this.#ports.publish(sandbox, undo);
       // A refusal is looked at below; meanwhile it must not count as unhandled.
       publishing.catch(() => undefined);
       this.#plugIn(sandbox, bridges, undo);
@@ -96,34 +96,6 @@ export class Sandboxes {
       sandbox.endpoints.set(network.id, endpoint);
       undo.defer("addresses", () => network.releaseEndpoint(endpoint.state));
     }
-  }
-
-  /** Starts with the firewall at once: its program runs while the links are made. */
-  #publish(sandbox: Sandbox, undo: UndoStack): Promise<void> {
-    const target = portTarget(sandbox.endpoints.values());
-    sandbox.published = claimFor(sandbox.request.ports, target, (protocol, port) => this.#portOwner(protocol, port));
-    const { claims } = sandbox.published;
-    undo.defer("ports", () => this.#unpublish(sandbox));
-    const rules = this.#context.firewall.set(portOwner(sandbox), rulesFor(claims, target));
-    sandbox.forwarders = startForwarders(claims, target);
-    forgetFlows(sandbox.published.bound);
-    return rules;
-  }
-
-  async #unpublish(sandbox: Sandbox): Promise<void> {
-    const { forwarders, published } = sandbox;
-    if (forwarders.length === 0) releaseClaims(published.claims);
-    sandbox.forwarders = [];
-    sandbox.published = noPorts;
-    await Promise.all([this.#context.firewall.remove(portOwner(sandbox)), ...forwarders.map((one) => one.close())]);
-    forgetFlows(published.bound);
-  }
-
-  #portOwner(protocol: string, port: number): string | undefined {
-    const holder = this.all().find(({ published }) =>
-      published.bound.some((bound) => bound.protocol === protocol && bound.hostPort === port),
-    );
-    return holder === undefined ? undefined : `container ${holder.name}`;
   }
 
   #plugIn(sandbox: Sandbox, bridges: ReadonlyMap<string, number>, undo: UndoStack): void {
@@ -208,28 +180,9 @@ export class Sandboxes {
       if (network.record.driver === "bridge") this.#registry.adopt(network);
     }
     this.#join(sandbox);
-    this.#adoptPorts(sandbox, state);
+    this.#ports.adopt(sandbox, state);
     sandbox.dns = startResolver(this.#context, sandbox);
     await Promise.resolve();
-  }
-
-  /** Somebody may have taken a port while no engine held it: then the rules are what is left of it. */
-  #adoptPorts(sandbox: Sandbox, state: SandboxState): void {
-    const target = portTarget(sandbox.endpoints.values());
-    const claims = requestsOf(state.ports).flatMap((request) => {
-      try {
-        return claimFor([request], target, () => undefined).claims;
-      } catch (error) {
-        this.#context.log(
-          "warn",
-          `container ${sandbox.name}: ${error instanceof Error ? error.message : String(error)}`,
-        );
-        return [];
-      }
-    });
-    sandbox.published = { claims, bound: state.ports };
-    sandbox.forwarders = startForwarders(claims, target);
-    this.#context.firewall.adopt(portOwner(sandbox), rulesFor(claims, target));
   }
 
   async teardown(containerId: string): Promise<void> {
@@ -251,7 +204,7 @@ export class Sandboxes {
       }
     };
     await attempt(() => sandbox.dns?.close());
-    await attempt(() => this.#unpublish(sandbox));
+    await attempt(() => this.#ports.unpublish(sandbox));
     for (const { network, state } of endpoints) {
       network.releaseEndpoint(state);
       network.joining -= 1;
@@ -377,17 +330,11 @@ export class Sandboxes {
       } finally {
         inside.close();
       }
-      if (carriedPorts) await this.#retarget(sandbox);
+      if (carriedPorts) await this.#ports.retarget(sandbox);
     } finally {
       network.releaseEndpoint(endpoint.state);
       network.joining -= 1;
     }
-  }
-
-  /** The ports follow the default route to another network. */
-  async #retarget(sandbox: Sandbox): Promise<void> {
-    const target = portTarget(sandbox.endpoints.values());
-    await this.#context.firewall.set(portOwner(sandbox), rulesFor(sandbox.published.claims, target));
   }
 
   rename(containerId: string, name: string): void {
@@ -449,41 +396,5 @@ export class Sandboxes {
     const sandbox = this.#live.get(containerId);
     if (sandbox !== undefined) return sandbox;
     throw new TscomposeError("container/wrong-status", `container ${containerId} is not running`);
-  }
-}
-
-export const hasLink = (network: LiveNetwork): boolean =>
-  network.record.driver !== "host" && network.record.driver !== "null";
-
-function plainRequest(networkId: string): EndpointRequest {
-  return {
-    networkId,
-    aliases: [],
-    ipv4: undefined,
-    ipv6: undefined,
-    linkLocalIps: [],
-    macAddress: undefined,
-    gatewayPriority: 0,
-    driverOptions: {},
-  };
-}
-
-function interfaceIndex(netns: number, name: string): number {
-  const inside = new NetlinkSocket(NETLINK_ROUTE, netns);
-  try {
-    return findLink(inside, name)?.index ?? 0;
-  } finally {
-    inside.close();
-  }
-}
-
-async function deleteLinks(names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
-  const socket = new NetlinkSocket(NETLINK_ROUTE);
-  try {
-    const [error] = await socket.tryAllOnThread(names.map(deleteLink));
-    if (error !== undefined) throw error;
-  } finally {
-    socket.close();
   }
 }
