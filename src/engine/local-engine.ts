@@ -30,6 +30,7 @@ import { Networks } from "./networks/network-service.ts";
 import { capabilityNames } from "./runtime/capabilities.ts";
 import { readHostProfile } from "./runtime/host-profile.ts";
 import { chooseRuntime, runtimeCommand } from "./runtime/oci-runtime.ts";
+import { SeccompFilters } from "./runtime/seccomp-filters.ts";
 import type { ResolvedUser } from "./runtime/user.ts";
 import { Attachments } from "./streams/attachments.ts";
 import { containerLogs } from "./streams/container-logs.ts";
@@ -120,6 +121,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     log,
     host,
     runtime,
+    seccompFilters: new SeccompFilters(join(roots.dataRoot, "seccomp"), runtime),
     poller,
     rootfs,
     runs: new Runs(poller),

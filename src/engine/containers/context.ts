@@ -5,6 +5,7 @@ import type { PublishEvent } from "../events.ts";
 import type { ImageStore } from "../images/types.ts";
 import type { HostProfile } from "../runtime/host-profile.ts";
 import type { OciRuntime } from "../runtime/oci-runtime.ts";
+import type { SeccompFilters } from "../runtime/seccomp-filters.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { Container } from "./container.ts";
 import type { EngineRoots } from "./paths.ts";
@@ -24,6 +25,7 @@ export interface ContainerContext {
   readonly log: Log;
   readonly host: HostProfile;
   readonly runtime: OciRuntime;
+  readonly seccompFilters: SeccompFilters;
   readonly poller: Poller;
   readonly rootfs: RootFilesystems;
   readonly runs: Runs;

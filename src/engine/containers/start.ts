@@ -87,7 +87,8 @@ async function launch(
   const ipc = prepareIpc(ctx, container);
   undo.defer("shared memory", () => releaseIpc(container));
   writeNetworkFiles(container, { hosts: "", resolvConf: "" });
-  writeRuntimeSpec(paths, runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc }));
+  const spec = runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc });
+  writeRuntimeSpec(paths, ctx.seccompFilters.apply(spec));
   const log = planLog(record.hostConfig.LogConfig);
   prepareLogFiles(paths.log, log.bounds);
 
@@ -114,6 +115,7 @@ async function launch(
   if (connected.status === "fulfilled") container.update({ sandbox: connected.value });
   if (connected.status === "rejected") throw connected.reason;
   if (created.status === "rejected") throw created.reason;
+  ctx.seccompFilters.learn(spec, container.id);
   unstage();
   closeNamespace();
   applyBlockWeight(ctx, container, record.hostConfig);

@@ -97,6 +97,7 @@ export function checkHostConfig(config: HostConfig, context: HostConfigContext):
   checkModes(config);
   checkSysctls(config);
   checkSecurity(config, host);
+  checkAnnotations(config);
   for (const group of config.GroupAdd ?? []) parseId(group);
   for (const rule of config.DeviceCgroupRules ?? []) parseDeviceRule(rule);
   config.Ulimits?.forEach(checkUlimit);
@@ -114,6 +115,16 @@ export function checkHostConfig(config: HostConfig, context: HostConfigContext):
   const shm = config.ShmSize ?? 0;
   if (!Number.isSafeInteger(shm) || shm < 0) throw invalid("SHM size can not be less than 0");
   return checkResources(config, host);
+}
+
+/** crun takes orders from annotations of this kind: one replaces the seccomp filter, another keeps the engine's groups. */
+function checkAnnotations(config: HostConfig): void {
+  const order = Object.keys(config.Annotations ?? {}).find((name) => name.startsWith("run.oci."));
+  if (order === undefined) return;
+  throw new TscomposeError("request/unsupported", `HostConfig.Annotations: ${order} is an order to the OCI runtime`, {
+    hint: `leave ${order} out; security_opt and cap_add change the confinement`,
+    details: { field: "Annotations" },
+  });
 }
 
 function checkRuntime(config: HostConfig, runtimes: readonly string[]): void {

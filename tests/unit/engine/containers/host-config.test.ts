@@ -111,6 +111,7 @@ describe("what would reach the host is refused", () => {
       "can't create 'AutoRemove' container with restart policy",
     ],
     [{ RestartPolicy: { Name: "sometimes" as "always" } }, "unknown policy 'sometimes'"],
+    [{ Annotations: { "run.oci.seccomp_bpf_data": "AAAA" } }, "an order to the OCI runtime"],
   ])("%j", (config, message) => {
     expect(() => check(config)).toThrow(message);
   });
