@@ -1,4 +1,5 @@
 import type { ChainLink } from "./diagnostic.ts";
+import type { FileSource } from "./file-source.ts";
 import { readEnvFiles, withVariables } from "./env-context.ts";
 import type { VariableScope } from "./env-context.ts";
 import { linkTo } from "./layer.ts";
@@ -73,7 +74,7 @@ function loadEntry(
     return undefined;
   }
   const chain: readonly ChainLink[] = [linkTo(entry, "included from"), ...entry.file.chain];
-  const directory = projectDirectory(entry, mainFile, layer);
+  const directory = projectDirectory(entry, mainFile, layer, context.files);
   const base = relativePath(layer.directory, directory) ?? directory;
   const scope = includeScope(entry, directory, layer, chain, context);
   const key = JSON.stringify([
@@ -133,9 +134,12 @@ function texts(node: Node | undefined): string[] {
   return node?.kind === "seq" ? node.items.flatMap((item) => texts(item)) : [];
 }
 
-function projectDirectory(entry: Node, mainFile: string, layer: Layer): string {
+/** A directory that is not there stands for the one it would be in. Source: compose-go `loader`, `Dir` of local files. */
+function projectDirectory(entry: Node, mainFile: string, layer: Layer, files: FileSource): string {
   const given = stringAt(entry, "project_directory");
-  return given === undefined || given === "" ? directoryOf(mainFile) : absolutePath(given, layer.directory);
+  if (given === undefined || given === "") return directoryOf(mainFile);
+  const directory = absolutePath(given, layer.directory);
+  return files.kind(directory) === "directory" ? directory : directoryOf(directory);
 }
 
 /** The parent's variables win over those of the include's own env files. `/dev/null` stands for no file at all. */

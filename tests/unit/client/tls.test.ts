@@ -29,7 +29,7 @@ describe.skipIf(!hasOpenssl)("the client over TLS", () => {
       (request_, response) => {
         const client = (request_.socket as TLSSocket).getPeerCertificate().subject.CN;
         response.setHeader("Content-Type", "application/json");
-        response.end(JSON.stringify({ ID: `${client} ${request_.url}` }));
+        response.end(JSON.stringify({ ID: `${String(client)} ${request_.url}` }));
       },
     );
     server.on("upgrade", (_request, socket) => {

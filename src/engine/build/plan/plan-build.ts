@@ -9,7 +9,7 @@ import type { Finding } from "../checks/linter.ts";
 import { rules } from "../checks/rules.ts";
 import { runSyntaxChecks } from "../checks/syntax-checks.ts";
 import { detectSyntax } from "../dockerfile/directives.ts";
-import type { ArgInstruction, Stage } from "../dockerfile/instruction.ts";
+import type { ArgInstruction } from "../dockerfile/instruction.ts";
 import { parseDockerfile, parseStages } from "../dockerfile/parse-dockerfile.ts";
 import type { Dockerfile } from "../dockerfile/parse-dockerfile.ts";
 import { problem, withPlace } from "../dockerfile/problem.ts";
@@ -356,11 +356,6 @@ function neededSteps(
     return { ...step, ...common, actions };
   });
   return { steps: renumbered, result: moved(result), numbers };
-}
-
-/** The stages of a Dockerfile for `--check`-like listings. */
-export function stageNames(stages: readonly Stage[]): readonly string[] {
-  return stages.map((stage, index) => (stage.name === "" ? String(index) : stage.name));
 }
 
 /** @throws build/invalid with the place (see `placeOf`), or what the resolver throws */
