@@ -5,8 +5,8 @@ import { restoreRules, saveRules } from "../../host/iptables.ts";
 import { readSysctl, writeSysctl } from "../../host/sysctl.ts";
 import type { Subnet } from "../cidr.ts";
 import type { EngineTag } from "../names.ts";
-import { closeForwarding, parseSaved, renderChange, renderFarewell, renderRepair } from "./render.ts";
-import { skeletonRules, type Chain, type Rule, type RuleFamily, type Table } from "./rules.ts";
+import { closeForwarding, parseSaved, renderChange, renderFarewell, renderRepair, type SavedRules } from "./render.ts";
+import { forwardingMarker, skeletonRules, type Chain, type Rule, type RuleFamily, type Table } from "./rules.ts";
 
 export interface FirewallOptions {
   readonly tag: EngineTag;
@@ -30,6 +30,8 @@ export class Firewall {
   readonly #dirty = new Set<string>();
   /** Families whose chains are in the kernel. */
   readonly #installed = new Set<RuleFamily>();
+  /** Families whose forwarding was off before the first of our engines came. */
+  readonly #forwardingOurs = new Set<RuleFamily>();
   #checkWanted = false;
   #listener: (active: boolean) => void = () => undefined;
   #wasActive = false;
@@ -181,16 +183,26 @@ export class Firewall {
       await this.#sayFarewell(family, text);
       return text !== "";
     }
-    const closing = readSysctl(forwardingKeys[family]) === "0" ? closeForwarding : "";
+    const off = readSysctl(forwardingKeys[family]) === "0";
+    const closing = off || this.#hasLostMarker(family, saved) ? closeForwarding : "";
     if (text + closing !== "") await restoreRules(family, closing + text);
-    if (closing !== "") writeSysctl(forwardingKeys[family], "1");
+    if (off) writeSysctl(forwardingKeys[family], "1");
+    if (closing !== "") this.#forwardingOurs.add(family);
     this.#installed.add(family);
     return text + closing !== "";
+  }
+
+  /** Somebody flushed the marker away: with it went the DROP that makes up for the forwarding that we turned on. */
+  #hasLostMarker(family: RuleFamily, saved: SavedRules): boolean {
+    const marked = saved.policies.has(`filter/${forwardingMarker}`);
+    if (marked) this.#forwardingOurs.add(family);
+    return !marked && this.#forwardingOurs.has(family);
   }
 
   async #sayFarewell(family: RuleFamily, removal: string): Promise<void> {
     if (removal !== "") await restoreRules(family, removal);
     this.#installed.delete(family);
+    this.#forwardingOurs.delete(family);
     const { text, forwardingWasOurs } = renderFarewell(parseSaved(await saveRules(family)), this.#options.tag);
     if (forwardingWasOurs) writeSysctl(forwardingKeys[family], "0");
     if (text !== "") await restoreRules(family, text);

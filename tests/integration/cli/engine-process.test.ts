@@ -116,7 +116,7 @@ describe("an engine started on demand", () => {
     const stat = readFileSync(`/proc/${engine}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
     expect(stat[3]).toBe(String(engine));
     expect(readlinkSync(`/proc/${engine}/ns/mnt`)).not.toBe(readlinkSync("/proc/self/ns/mnt"));
-    expect(readlinkSync(`/proc/${engine}/cwd`)).toBe("/");
+    expect(readlinkSync(`/proc/${engine}/cwd`)).toBe(roots.runRoot);
     const { readdirSync } = await import("node:fs");
     const held = readdirSync(`/proc/${engine}/fd`).map((name) => readlinkSync(`/proc/${engine}/fd/${name}`));
     expect(held.filter((target) => target === file)).toEqual([]);
