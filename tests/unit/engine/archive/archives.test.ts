@@ -87,7 +87,8 @@ async function listing(tar: AsyncIterable<Buffer>): Promise<Record<string, strin
   const reader = new TarReader({
     entry: (entry) => {
       name = entry.name.toString();
-      found[name] = entry.type === "symlink" || entry.type === "hardlink" ? `${entry.type} ${entry.linkName.toString()}` : "";
+      found[name] =
+        entry.type === "symlink" || entry.type === "hardlink" ? `${entry.type} ${entry.linkName.toString()}` : "";
     },
     data: (chunk) => void (found[name] += chunk.toString()),
     end: () => undefined,
