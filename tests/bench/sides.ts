@@ -92,7 +92,7 @@ export function startTscompose(): Side {
       ]),
     load: (archive) => void run(["load", "-q", "-i", archive]),
     memory: () => ({
-      engineKb: pss(matching(["tscompose.cjs", "engine", "serve"])),
+      engineKb: pss(matching(["tscompose", "engine serve"])),
       monitorsKb: pss(matching(["conmon", root])),
     }),
     stop: () => {
