@@ -1,13 +1,11 @@
-import { executePlan } from "../planner/execute.ts";
 import { imageName, isGeneratedName } from "../planner/names.ts";
 import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "../planner/observed.ts";
 import { observe } from "../planner/observe.ts";
-import { createPerformer } from "../planner/perform.ts";
 import type { Plan } from "../planner/plan.ts";
 import { planTeardown, teardownGraph } from "../planner/teardown.ts";
-import { createContainerWatch } from "../planner/wait.ts";
 import type { Project } from "../spec/model.ts";
 
+import { carryOut } from "./carry-out.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
 import { checkServices } from "./select.ts";
 
@@ -48,23 +46,6 @@ export async function down(
   } finally {
     release();
   }
-}
-
-async function carryOut(context: ComposeContext, { name }: ProjectReference, plan: Plan): Promise<void> {
-  const watch = createContainerWatch(context.docker, name);
-  await executePlan(plan, {
-    perform: createPerformer({
-      docker: context.docker,
-      project: undefined,
-      images: new Map(),
-      profiles: new Map(),
-      watch,
-    }),
-    signal: context.signal,
-    concurrency: context.concurrency,
-    onFailure: "continue",
-    onProgress: context.onProgress,
-  });
 }
 
 export async function planDown(

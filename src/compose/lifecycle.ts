@@ -1,13 +1,10 @@
 /** stop, restart, kill, pause, unpause, rm: one verb over the containers of the services named. */
 import { errorMessage, isTscomposeError, TscomposeError } from "../errors.ts";
-import { executePlan } from "../planner/execute.ts";
 import type { ObservedContainer } from "../planner/observed.ts";
 import { observeContainers } from "../planner/observe.ts";
-import { createPerformer } from "../planner/perform.ts";
-import type { Plan } from "../planner/plan.ts";
 import { planStopAll, planTeardown, teardownGraph } from "../planner/teardown.ts";
-import { createContainerWatch } from "../planner/wait.ts";
 
+import { carryOut } from "./carry-out.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
 import { checkServices, serviceContainers } from "./select.ts";
 
@@ -60,23 +57,6 @@ export async function remove(
     cause: "rm",
   });
   await carryOut(context, reference, plan);
-}
-
-async function carryOut(context: ComposeContext, { name }: ProjectReference, plan: Plan): Promise<void> {
-  const watch = createContainerWatch(context.docker, name);
-  await executePlan(plan, {
-    perform: createPerformer({
-      docker: context.docker,
-      project: undefined,
-      images: new Map(),
-      profiles: new Map(),
-      watch,
-    }),
-    signal: context.signal,
-    concurrency: context.concurrency,
-    onFailure: "continue",
-    onProgress: context.onProgress,
-  });
 }
 
 async function chosen(

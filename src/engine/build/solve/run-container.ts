@@ -8,7 +8,7 @@ import { createNetns } from "../../../host/netns.ts";
 import { UndoStack } from "../../../host/undo-stack.ts";
 import { Container } from "../../containers/container.ts";
 import type { ContainerContext } from "../../containers/context.ts";
-import { never } from "../../containers/create/create.ts";
+import { never, newState } from "../../containers/create/create.ts";
 import { normaliseHostConfig } from "../../containers/create/host-config.ts";
 import { defaultNetworkSysctls } from "../../containers/network-plan.ts";
 import { containerPaths } from "../../containers/paths.ts";
@@ -68,21 +68,7 @@ function recordOf(ctx: ContainerContext, request: RunRequest): ContainerRecord {
     args,
     endpoints: {},
     mounts: request.mounts,
-    state: {
-      status: "created",
-      process: undefined,
-      monitor: undefined,
-      exitCode: 0,
-      error: "",
-      oomKilled: false,
-      startedAt: never,
-      finishedAt: never,
-      restartCount: 0,
-      stoppedByUser: false,
-      health: undefined,
-      sandbox: undefined,
-      lastEndpoints: [],
-    },
+    state: newState(),
   };
 }
 

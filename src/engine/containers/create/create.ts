@@ -132,7 +132,8 @@ function portWarnings(hostConfig: HostConfig): readonly string[] {
 
 export const never = "0001-01-01T00:00:00Z";
 
-function newState(): RecordedState {
+/** Of a container that has never run. */
+export function newState(): RecordedState {
   return {
     status: "created",
     process: undefined,
