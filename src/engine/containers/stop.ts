@@ -31,9 +31,11 @@ export async function endProcess(ctx: ContainerContext, container: Container, op
   const explicit = options.timeoutSeconds !== undefined || config.StopTimeout !== undefined;
   container.update({ stoppedByUser: true });
   if (grace !== 0 && signal !== SIGKILL) {
-    send(ctx, container, signal);
+    // Asked before the signal goes out: one that comes before its handler is lost, and the whole grace period with it.
+    const heeded = await heeds(container, signal);
+    if (container.alive) send(ctx, container, signal);
     if (container.state.status === "paused") thaw(ctx, container);
-    if (!explicit && !(await heeds(container, signal))) {
+    if (!heeded && !explicit) {
       const reason = `its process cannot receive signal ${signal}, so it is killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`;
       ctx.log("info", `container ${container.name}: ${reason}`);
       if (container.alive) send(ctx, container, SIGKILL, { reason });
