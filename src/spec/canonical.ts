@@ -208,9 +208,10 @@ const asPorts: Transform = (node, path, context) => {
 function portNode(port: { hostIp: string; target: number; published: string; protocol: string }, at: Node): Node {
   const pairs: [string, Node][] = [
     ["mode", scalar("ingress", at)],
-    ["target", scalar(port.target, at)],
     ["protocol", scalar(port.protocol, at)],
   ];
+  // A zero is no target, and refused for that: what Docker Compose leaves out of the long form when it is empty.
+  if (port.target !== 0) pairs.push(["target", scalar(port.target, at)]);
   if (port.hostIp !== "") pairs.push(["host_ip", scalar(port.hostIp, at)]);
   if (port.published !== "") pairs.push(["published", scalar(port.published, at)]);
   return mapOf(pairs, at);

@@ -114,7 +114,6 @@ function walk(node: Node, table: PathTable<Indexer>, path: string[], report: Rep
 }
 
 function dropEarlier(node: SeqNode, indexer: Indexer, path: TreePath, report: Report): Node {
-  if (node.items.length < 2) return node;
   const places = new Map<string, number>();
   const items: Node[] = [];
   for (const [index, item] of node.items.entries()) {

@@ -35,4 +35,16 @@ export const findings: readonly { readonly name: string; readonly files: Readonl
     name: "an operator counts where it stands first",
     files: { "compose.yaml": 'services:\n  a:\n    image: "${A-b:?c}-${SET:+d}-${B:-${C:-{}}}-$$"\n' },
   },
+  {
+    name: "a lone volume without a target is refused",
+    files: { "compose.yaml": "services:\n  a:\n    image: x\n    volumes: [{type: bind, source: /}]\n" },
+  },
+  {
+    name: "port zero in the short form is no target",
+    files: { "compose.yaml": "services:\n  a:\n    image: x\n    ports: ['80:0']\n" },
+  },
+  {
+    name: "port zero in the long form is one",
+    files: { "compose.yaml": "services:\n  a:\n    image: x\n    ports: [{target: 0}]\n" },
+  },
 ];
