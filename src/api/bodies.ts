@@ -206,6 +206,8 @@ export const containerCreateBody = object<ContainerCreateBody>({
   NetworkingConfig: object<{ EndpointsConfig: object }>({ EndpointsConfig: map(endpoint) }),
 });
 
+export const commitBody = object<ContainerConfig>(containerConfig);
+
 export const containerUpdateBody = object<Resources & { RestartPolicy: RestartPolicy }>({
   ...resources,
   RestartPolicy: restartPolicy,

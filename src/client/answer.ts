@@ -27,6 +27,17 @@ export async function readAnswer(response: HttpResponse): Promise<unknown> {
   }
 }
 
+/** Text of a `Warning: 299 - "text"` header. */
+export function readWarning(response: HttpResponse): string | undefined {
+  const quoted = /^299 \S+ (".*")$/.exec(response.headers["warning"] ?? "")?.[1];
+  if (quoted === undefined) return undefined;
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return undefined; // of something between us and the engine
+  }
+}
+
 /** The error an answer outside 200..299 stands for. `details`: statusCode, request. */
 export async function readProblem(response: HttpResponse, request: string): Promise<TscomposeError> {
   const status = response.statusCode;

@@ -7,10 +7,10 @@ import type { ProgressMessage } from "../api/wire.ts";
 import { TscomposeError, isTscomposeError } from "../errors.ts";
 import { formatAddress, resolveAddress } from "./address.ts";
 import type { EngineAddress } from "./address.ts";
-import { emptyDuplex, readAnswer, readProblem } from "./answer.ts";
+import { emptyDuplex, readAnswer, readProblem, readWarning } from "./answer.ts";
 import { connectionError, progressError } from "./failure.ts";
 import { ConnectionPool } from "./http/pool.ts";
-import type { BytesSource, DockerOptions } from "./options.ts";
+import type { BytesSource, DockerOptions, StopQuery } from "./options.ts";
 import { buildTarget } from "./request-target.ts";
 import type { RequestTarget } from "./request-target.ts";
 import { demux, readBytes, readJsonLines } from "./streams.ts";
@@ -86,6 +86,8 @@ export class Modem {
     if (upgrade)
       throw new TscomposeError("engine/api", `the engine did not hand over the connection of ${target.path}`);
     const value = await readAnswer(answer.response);
+    const warning = readWarning(answer.response);
+    if (warning !== undefined) (request.options as StopQuery | undefined)?.onWarning?.(warning);
     return route.mode === "hijack" ? emptyDuplex() : value;
   }
 

@@ -65,6 +65,8 @@ export interface InspectQuery extends Abortable {
   readonly size?: boolean;
 }
 export interface StopQuery extends Abortable {
+  /** Gets what the engine says about it beside the answer. */
+  readonly onWarning?: (text: string) => void;
   /** Seconds before SIGKILL; -1: never. */
   readonly t?: number;
   readonly signal?: string;

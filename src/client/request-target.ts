@@ -18,7 +18,7 @@ export function buildTarget(
   const body: Record<string, unknown> = {};
   const headers: Record<string, string> = {};
   for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || key === "abortSignal") continue;
+    if (value === undefined || key === "abortSignal" || key === "onWarning") continue;
     if (key === "authconfig") headers["X-Registry-Auth"] = encodeCredentials(value);
     else if (key === "registryconfig") headers["X-Registry-Config"] = encodeCredentials(value);
     else if (key === "tscomposeBuild") headers["X-Tscompose-Build"] = encodeCredentials(value);

@@ -11,6 +11,7 @@ import type { Project } from "../spec/model.ts";
 
 import type { ComposeContext } from "./context.ts";
 import { type ImageNeed, imageReferences, imagesNeeded, type PullOverride } from "./images-needed.ts";
+import { Notes } from "./notes.ts";
 import { pullImage } from "./pull-image.ts";
 import { readSeccompProfiles } from "./seccomp-profiles.ts";
 
@@ -164,6 +165,7 @@ async function carryOut(
 ): Promise<void> {
   const watch = createContainerWatch(context.docker, project.name);
   if (plan.nodes.some(({ operation }) => operation.kind === "wait-service")) watch.prepare();
+  const notes = new Notes();
   const limit = waitLimit(context.signal, options.waitTimeoutSeconds);
   try {
     const perform = createPerformer({
@@ -172,6 +174,7 @@ async function carryOut(
       images: observed.images,
       profiles: await readSeccompProfiles(project),
       watch,
+      onNote: notes.add,
     });
     await executePlan(plan, {
       perform,
@@ -185,6 +188,7 @@ async function carryOut(
   } finally {
     limit.clear();
     watch.close();
+    notes.tell(context.onWarning);
   }
 }
 

@@ -69,45 +69,6 @@ async function chosen(
   return serviceContainers(all, services);
 }
 
-/** In dependency order: a service after those it depends on. Dependents that asked for it (`restart: true`) come along, unless
- *  `dependents` is "leave". */
-export async function restart(
-  context: ComposeContext,
-  reference: ProjectReference,
-  options: StopOptions & { readonly dependents: "restart" | "leave" },
-): Promise<void> {
-  const all = serviceContainers(await observeContainers(context.docker, reference.name, context.signal), []);
-  checkServices(reference, all, options.services);
-  const graph = teardownGraph(reference.project, all);
-  const meant = new Set(options.services.length === 0 ? all.map(({ service }) => service) : options.services);
-  if (options.dependents === "restart") addDependents(all, meant);
-  const done = new Map<string, Promise<unknown>>();
-  for (const service of graph.order) {
-    if (!meant.has(service)) continue;
-    const before = Promise.all(graph.dependenciesOf(service).flatMap((other) => done.get(other) ?? []));
-    const own = all.filter((container) => container.service === service);
-    const query = options.timeoutSeconds === undefined ? {} : { t: options.timeoutSeconds };
-    done.set(
-      service,
-      before.then(() =>
-        each(context, own, ["Restarting", "Started"], (container) =>
-          context.docker.getContainer(container.id).restart(query),
-        ),
-      ),
-    );
-  }
-  await settle([...done.values()]);
-}
-
-function addDependents(all: readonly ObservedContainer[], meant: Set<string>): void {
-  for (let size = -1; size !== meant.size;) {
-    size = meant.size;
-    for (const { service, dependsOn } of all) {
-      if (dependsOn.some((dependency) => dependency.restart && meant.has(dependency.service))) meant.add(service);
-    }
-  }
-}
-
 export type SimpleVerb = "kill" | "pause" | "unpause";
 
 /** All at once. Returns how many containers there were to do it to. */
@@ -150,7 +111,7 @@ const words: Readonly<Record<SimpleVerb, readonly [string, string]>> = {
   unpause: ["Unpausing", "Unpaused"],
 };
 
-async function each(
+export async function each(
   context: ComposeContext,
   containers: readonly ObservedContainer[],
   [working, done]: readonly [string, string],
@@ -176,7 +137,7 @@ async function each(
   );
 }
 
-async function settle(promises: readonly Promise<unknown>[]): Promise<void> {
+export async function settle(promises: readonly Promise<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(promises);
   const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
   const messages = [...new Set(failures.map(errorMessage))];

@@ -122,6 +122,7 @@ function conditionsOf(
   return (own[0]?.dependsOn ?? []).map(({ service: name, condition }) => ({ name, condition: toCondition(condition) }));
 }
 
-function toCondition(text: string): WaitCondition {
+/** Of a label. */
+export function toCondition(text: string): WaitCondition {
   return text === "service_healthy" || text === "service_completed_successfully" ? text : "service_started";
 }

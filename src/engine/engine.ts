@@ -2,6 +2,7 @@
  *  for streams, `TscomposeError` for refusals. Knows nothing of HTTP and nothing of Compose. Types only. */
 import type { BuildService } from "./build/types.ts";
 import type {
+  ContainerConfig,
   ContainerCreateBody,
   ContainerCreateResult,
   ContainerInspect,
@@ -89,6 +90,19 @@ export interface ArchiveStat {
   readonly linkTarget: string;
 }
 
+export interface CommitOptions {
+  /** Name and tag of the image; empty: none. */
+  readonly reference: string;
+  readonly comment: string;
+  readonly author: string;
+  /** Freezes the container meanwhile, so that its files fit together. */
+  readonly pause: boolean;
+  /** Dockerfile instructions applied to the configuration. */
+  readonly changes: readonly string[];
+  /** Over the container's own; undefined: the container's own. */
+  readonly config: ContainerConfig | undefined;
+}
+
 /** `ref`: full id, name (with or without leading slash) or unique id prefix. Every method throws container/not-found or
  *  container/ambiguous for one that does not resolve. */
 export interface ContainerService {
@@ -101,15 +115,16 @@ export interface ContainerService {
   inspect(ref: string, options: { readonly size: boolean }): Promise<ContainerInspect>;
   /** @throws container/not-modified when it runs already. */
   start(ref: string): Promise<void>;
-  /** Seconds; -1 waits for ever. @throws container/not-modified when it does not run. */
+  /** Seconds; -1 waits for ever. @returns why it was not given its grace period, one line in ASCII, when it was not
+   *  @throws container/not-modified when it does not run. */
   stop(
     ref: string,
     options: { readonly timeoutSeconds: number | undefined; readonly signal: string | undefined },
-  ): Promise<void>;
+  ): Promise<string | undefined>;
   restart(
     ref: string,
     options: { readonly timeoutSeconds: number | undefined; readonly signal: string | undefined },
-  ): Promise<void>;
+  ): Promise<string | undefined>;
   kill(ref: string, signal: string | undefined): Promise<void>;
   pause(ref: string): Promise<void>;
   unpause(ref: string): Promise<void>;
@@ -162,6 +177,8 @@ export interface ContainerService {
     options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean },
   ): Promise<void>;
   export(ref: string): Promise<AsyncIterable<Buffer>>;
+  /** Makes an image of it. @throws request/invalid */
+  commit(ref: string, options: CommitOptions): Promise<{ readonly Id: string }>;
   prune(filters: Filters): Promise<{ readonly ContainersDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
 }
 

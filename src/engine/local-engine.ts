@@ -218,6 +218,7 @@ function containerService({ registry, containers, archives, attachments, inotify
     update: (ref, changes) => containers.update(ref, changes),
     wait: (ref, condition) => containers.wait(ref, condition),
     remove: (ref, options) => containers.remove(ref, options),
+    commit: (ref, options) => containers.commit(ref, options),
     prune: (filters) => containers.prune(filters),
     logs: async (ref, options, signal) => containerLogs(registry.resolve(ref), options, { inotify, signal }),
     attach: async (ref, options) => attachments.attach(registry.resolve(ref), options),

@@ -24,6 +24,8 @@ export interface PerformContext {
   /** Text of the seccomp profiles that `security_opt` names. */
   readonly profiles: ReadonlyMap<string, string>;
   readonly watch: ContainerWatch;
+  /** What the engine remarks about a container that it has done something to. */
+  readonly onNote?: (container: string, note: string) => void;
 }
 
 type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>;
@@ -68,7 +70,7 @@ async function perform(context: PerformContext, operation: Operation, run: RunSc
       await startContainer(context, operation, idOf(operation.container));
       return {};
     case "stop-container":
-      return await stopContainer(docker, idOf(operation.container), operation.timeoutSeconds);
+      return await stopContainer(context, idOf(operation.container), operation);
     case "remove-container":
       return await removeContainer(docker, idOf(operation.container), operation);
     case "rename-container":
@@ -215,9 +217,14 @@ async function startContainer(
   }
 }
 
-async function stopContainer(docker: Docker, id: string, timeoutSeconds: number | undefined): Promise<PerformResult> {
+async function stopContainer(
+  { docker, onNote }: PerformContext,
+  id: string,
+  { container, timeoutSeconds }: OperationOf<"stop-container">,
+): Promise<PerformResult> {
+  const onWarning = (text: string): void => onNote?.(container.name, text);
   try {
-    await docker.getContainer(id).stop(timeoutSeconds === undefined ? {} : { t: timeoutSeconds });
+    await docker.getContainer(id).stop({ onWarning, ...(timeoutSeconds === undefined ? {} : { t: timeoutSeconds }) });
   } catch (error) {
     if (!isTscomposeError(error, "container/not-modified") && !isTscomposeError(error, "container/not-found"))
       throw error;

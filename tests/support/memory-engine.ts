@@ -161,11 +161,12 @@ export function createMemoryEngine(imageNames: readonly string[] = ["busybox:lat
       const record = find(ref);
       if (record.status !== "running") throw new TscomposeError("container/not-modified", "it does not run");
       end(record, 143);
-      return Promise.resolve();
+      return Promise.resolve(undefined);
     },
     restart: async (ref, options) => {
       if (find(ref).status === "running") await containers.stop(ref, options);
       await containers.start(ref);
+      return undefined;
     },
     kill: (ref, signal) => {
       const record = find(ref);
@@ -265,6 +266,7 @@ export function createMemoryEngine(imageNames: readonly string[] = ["busybox:lat
       find(ref);
       for await (const chunk of tar) uploads.push(chunk);
     },
+    commit: async () => unsupported("commit"),
     export: (ref) => {
       find(ref);
       return Promise.resolve(once(Buffer.from("tar")));

@@ -1,11 +1,12 @@
 /** Containers: everything that is one JSON value each way. */
 import type { WaitCondition, WaitResult } from "../../engine/engine.ts";
 import { TscomposeError, errorMessage } from "../../errors.ts";
-import { containerCreateBody, containerUpdateBody, execCreateBody } from "../bodies.ts";
+import { commitBody, containerCreateBody, containerUpdateBody, execCreateBody } from "../bodies.ts";
 import { created, empty, ok, parameter } from "../call.ts";
-import type { Call, Handler } from "../call.ts";
+import type { Call, Handler, Reply } from "../call.ts";
+import { joinReference } from "./images.ts";
 import { readBoolean, readFilters, readInteger, readText } from "../query.ts";
-import type { ContainerCreateBody, ExecConfig, Resources, RestartPolicy } from "../wire.ts";
+import type { ContainerConfig, ContainerCreateBody, ExecConfig, Resources, RestartPolicy } from "../wire.ts";
 
 const listFilters =
   "ancestor before exited expose health id is-task isolation label name network publish since status volume".split(" ");
@@ -54,13 +55,16 @@ async function hasBytes(call: Call): Promise<boolean> {
 function stopOptions(call: Call): { readonly timeoutSeconds: number | undefined; readonly signal: string | undefined } {
   return { timeoutSeconds: readInteger(call.query, "t"), signal: readText(call.query, "signal") };
 }
+/** What a person should know of it goes along as RFC 7234's Warning: bodies and codes stay Docker's. */
+function noted(note: string | undefined): Reply {
+  const headers = { Warning: `299 - ${JSON.stringify(note)}` };
+  return { kind: "empty", status: 204, ...(note === undefined ? {} : { headers }) };
+}
 export const stop: Handler = async (call, engine) => {
-  await engine.containers.stop(id(call), stopOptions(call));
-  return empty(204);
+  return noted(await engine.containers.stop(id(call), stopOptions(call)));
 };
 export const restart: Handler = async (call, engine) => {
-  await engine.containers.restart(id(call), stopOptions(call));
-  return empty(204);
+  return noted(await engine.containers.restart(id(call), stopOptions(call)));
 };
 export const kill: Handler = async (call, engine) => {
   await engine.containers.kill(id(call), readText(call.query, "signal"));
@@ -138,6 +142,25 @@ export const changes: Handler = async (call, engine) => {
 };
 export const prune: Handler = async (call, engine) =>
   ok(await engine.containers.prune(readFilters(call.query, pruneFilters)));
+
+const nothingIn = (config: ContainerConfig | undefined): ContainerConfig | undefined =>
+  config === undefined || Object.keys(config).length === 0 ? undefined : config;
+
+/** An empty body, `{}`, `null` and none mean the container's own configuration. */
+export const commit: Handler = async (call, engine) => {
+  const container = readText(call.query, "container");
+  if (container === undefined) throw new TscomposeError("request/invalid", "no container to commit is named");
+  const repo = readText(call.query, "repo");
+  const made = await engine.containers.commit(container, {
+    reference: repo === undefined ? "" : joinReference(repo, readText(call.query, "tag")),
+    comment: readText(call.query, "comment") ?? "",
+    author: readText(call.query, "author") ?? "",
+    pause: readBoolean(call.query, "pause", true),
+    changes: call.query.getAll("changes"),
+    config: nothingIn(await call.json<ContainerConfig>(commitBody)),
+  });
+  return created(made);
+};
 
 export const exec: Handler = async (call, engine) => {
   const config = await call.json<ExecConfig>(execCreateBody);

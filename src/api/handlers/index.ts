@@ -49,7 +49,7 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   containerArchiveGet: streams.archiveGet,
   containerArchivePut: streams.archivePut,
   containerExec: containers.exec,
-  containerCommit: refuse("making an image of a container", "build the image, or export the container and import it"),
+  containerCommit: containers.commit,
 
   execStart: exec.start,
   execResize: exec.resize,

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-import { restart } from "../../compose/lifecycle.ts";
+import { restart } from "../../compose/restart.ts";
 
 import { timeoutSeconds } from "../option-values.ts";
 import { plainNo } from "../plain-no.ts";

@@ -1,7 +1,7 @@
 /** The container verbs of the engine API, over the records. What streams data is added by the composition root. */
 import { realtimeNs } from "../../host/clock.ts";
 import { isTscomposeError } from "../../errors.ts";
-import type { ContainerListOptions, ContainerService, WaitCondition, WaitResult } from "../engine.ts";
+import type { CommitOptions, ContainerListOptions, ContainerService, WaitCondition, WaitResult } from "../engine.ts";
 import type {
   ContainerCreateBody,
   ContainerCreateResult,
@@ -12,6 +12,7 @@ import type {
   RestartPolicy,
 } from "../types.ts";
 import { directorySize } from "../volumes/directory-size.ts";
+import { commitContainer } from "./commit.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { createContainer } from "./create/create.ts";
@@ -40,6 +41,7 @@ export type ContainerVerbs = Pick<
   | "update"
   | "wait"
   | "remove"
+  | "commit"
   | "prune"
 >;
 
@@ -87,12 +89,12 @@ export class Containers implements ContainerVerbs {
     await this.#lifecycle.start(this.#resolve(ref));
   }
 
-  async stop(ref: string, options: StopOptions): Promise<void> {
-    await this.#lifecycle.stop(this.#resolve(ref), options);
+  async stop(ref: string, options: StopOptions): Promise<string | undefined> {
+    return this.#lifecycle.stop(this.#resolve(ref), options);
   }
 
-  async restart(ref: string, options: StopOptions): Promise<void> {
-    await this.#lifecycle.restart(this.#resolve(ref), options);
+  async restart(ref: string, options: StopOptions): Promise<string | undefined> {
+    return this.#lifecycle.restart(this.#resolve(ref), options);
   }
 
   async kill(ref: string, signal: string | undefined): Promise<void> {
@@ -129,6 +131,12 @@ export class Containers implements ContainerVerbs {
     options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
   ): Promise<void> {
     await this.#lifecycle.remove(this.#resolve(ref), options);
+  }
+
+  async commit(ref: string, options: CommitOptions): Promise<{ readonly Id: string }> {
+    const container = this.#resolve(ref);
+    const work = (): Promise<{ readonly Id: string }> => commitContainer(this.#ctx, container, options);
+    return options.pause ? this.#lifecycle.whileStill(container, work) : work();
   }
 
   async prune(

@@ -12,6 +12,7 @@ import type { RestartDecision } from "./restart-policy.ts";
 import { readEnd, type RunEnd } from "./runs.ts";
 import { cgroupPathOf } from "./spec-of.ts";
 import { startContainer } from "./start.ts";
+import type { ContainerStatus } from "../types.ts";
 import { endProcess, killContainer, type StopOptions } from "./stop.ts";
 
 type ContainerAction = Extract<EngineEvent, { readonly type: "container" }>["action"];
@@ -39,23 +40,28 @@ export class Lifecycle {
     });
   }
 
-  /** @throws container/not-modified when it does not run */
-  async stop(container: Container, options: StopOptions): Promise<void> {
-    await container.exclusively(async () => {
-      if (container.state.status === "restarting") return this.#giveUpRestart(container);
+  /** @returns why it had no grace period, when it had none. @throws container/not-modified when it does not run */
+  async stop(container: Container, options: StopOptions): Promise<string | undefined> {
+    return container.exclusively(async () => {
+      if (container.state.status === "restarting") {
+        this.#giveUpRestart(container);
+        return undefined;
+      }
       if (!container.alive) {
         throw new TscomposeError("container/not-modified", `container ${container.name} is already stopped`);
       }
-      await endProcess(this.#ctx, container, options);
+      const note = await endProcess(this.#ctx, container, options);
       this.#publish(container, "stop");
+      return note;
     });
   }
 
-  async restart(container: Container, options: StopOptions): Promise<void> {
-    await container.exclusively(async () => {
+  async restart(container: Container, options: StopOptions): Promise<string | undefined> {
+    return container.exclusively(async () => {
       this.#cancelRestart(container);
+      let note: string | undefined;
       if (container.alive) {
-        await endProcess(this.#ctx, container, options);
+        note = await endProcess(this.#ctx, container, options);
         this.#publish(container, "stop");
       }
       if (container.removed) throw notFound(container);
@@ -63,6 +69,7 @@ export class Lifecycle {
       container.update({ restartCount: 0, stoppedByUser: false });
       await this.#start(container);
       this.#publish(container, "restart");
+      return note;
     });
   }
 
@@ -88,18 +95,28 @@ export class Lifecycle {
       const { status } = container.state;
       if (status === "paused") throw wrongStatus(`container ${container.id} is already paused`);
       if (status !== "running") throw wrongStatus(`container ${container.id} is not running`);
-      await this.#freeze(container, true);
-      container.update({ status: "paused" });
-      this.#publish(container, "pause");
+      await this.#pause(container);
     });
   }
 
   async unpause(container: Container): Promise<void> {
     await container.exclusively(async () => {
       if (container.state.status !== "paused") throw wrongStatus(`Container ${container.id} is not paused`);
-      await this.#freeze(container, false);
-      container.update({ status: "running" });
-      this.#publish(container, "unpause");
+      await this.#unpause(container);
+    });
+  }
+
+  /** Does something with its files while nothing of it runs. */
+  async whileStill<T>(container: Container, work: () => Promise<T>): Promise<T> {
+    return container.exclusively(async () => {
+      if (container.removed) throw notFound(container);
+      if (!isIn(container, "running")) return work();
+      await this.#pause(container);
+      try {
+        return await work();
+      } finally {
+        if (isIn(container, "paused")) await this.#unpause(container);
+      }
     });
   }
 
@@ -225,6 +242,20 @@ export class Lifecycle {
     this.#timers.delete(container.id);
   }
 
+  async #pause(container: Container): Promise<void> {
+    await this.#freeze(container, true);
+    if (!container.alive) throw wrongStatus(`container ${container.id} is not running`); // it has ended meanwhile
+    container.update({ status: "paused" });
+    this.#publish(container, "pause");
+  }
+
+  async #unpause(container: Container): Promise<void> {
+    await this.#freeze(container, false);
+    if (!container.alive) return;
+    container.update({ status: "running" });
+    this.#publish(container, "unpause");
+  }
+
   async #freeze(container: Container, frozen: boolean): Promise<void> {
     const group = cgroupPathOf(this.#ctx, container);
     const { cgroup } = this.#ctx.host;
@@ -250,6 +281,8 @@ export class Lifecycle {
 }
 
 const freezePatienceMs = 5000;
+
+const isIn = (container: Container, status: ContainerStatus): boolean => container.state.status === status;
 
 function wrongStatus(message: string): TscomposeError {
   return new TscomposeError("container/wrong-status", message);

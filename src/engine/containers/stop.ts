@@ -6,7 +6,7 @@ import { containerAttributes } from "../events.ts";
 import { freezeCgroup } from "../../host/cgroup.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { signalNumber } from "./create/signals.ts";
+import { signalName, signalNumber } from "./create/signals.ts";
 import { cgroupPathOf } from "./spec-of.ts";
 
 export interface StopOptions {
@@ -23,8 +23,12 @@ const handlerPatienceMs = { least: 20, most: 200 } as const;
 const handlerPollMs = 10;
 
 /** Ends the container's process: politely, and by force after the grace period. Resolves when it has ended and its end is
- *  recorded. The container is alive. */
-export async function endProcess(ctx: ContainerContext, container: Container, options: StopOptions): Promise<void> {
+ *  recorded. The container is alive. @returns why it had no grace period, when it had none */
+export async function endProcess(
+  ctx: ContainerContext,
+  container: Container,
+  options: StopOptions,
+): Promise<string | undefined> {
   const { config } = container.record;
   const signal = signalNumber(options.signal || config.StopSignal || "SIGTERM");
   const grace = options.timeoutSeconds ?? config.StopTimeout ?? defaultGraceSeconds;
@@ -36,17 +40,18 @@ export async function endProcess(ctx: ContainerContext, container: Container, op
     if (container.alive) send(ctx, container, signal);
     if (container.state.status === "paused") thaw(ctx, container);
     if (!heeded && !explicit) {
-      const reason = `its process cannot receive signal ${signal}, so it is killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`;
+      const reason = `its process cannot receive ${signalName(signal)}, so it was killed at once; \`init: true\` makes it receive it, stop_grace_period makes the engine wait`;
       ctx.log("info", `container ${container.name}: ${reason}`);
       if (container.alive) send(ctx, container, SIGKILL, { reason });
       await ctx.runs.settled(container, undefined);
-      return;
+      return reason;
     }
-    if (await ctx.runs.settled(container, grace < 0 ? undefined : grace * 1000)) return;
+    if (await ctx.runs.settled(container, grace < 0 ? undefined : grace * 1000)) return undefined;
   }
   if (container.alive) send(ctx, container, SIGKILL);
   if (container.state.status === "paused") thaw(ctx, container);
   await ctx.runs.settled(container, undefined);
+  return undefined;
 }
 
 function send(

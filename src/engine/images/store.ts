@@ -12,6 +12,7 @@ import { saveImages } from "./archive/save.ts";
 import { BlobStore } from "./blobs.ts";
 import { Catalog } from "./catalog.ts";
 import { ChainRecords } from "./chains.ts";
+import { commitChanges } from "./commit-changes.ts";
 import { commitFinalImage, commitLayer } from "./commit.ts";
 import { chainIds } from "./digest.ts";
 import { withDiskErrors } from "./disk-errors.ts";
@@ -66,6 +67,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
     release: (imageId, containerId) => catalog.release(imageId, containerId),
     commitLayer: (parent, upperDir) => commitLayer(parts, parent, upperDir),
     commitImage: async (config, tags) => commitFinalImage(parts, config, tags).id,
+    commitChanges: (request) => commitChanges(parts, request),
     layerDirs: (chainId) => chainDirs(parts, chainId),
     releaseChain: (chainId) => parts.chains.unpin(chainId),
     keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),

@@ -1,5 +1,5 @@
 /** What containers and builds ask of the image store. Types only. */
-import type { OciImageConfig } from "../types.ts";
+import type { ContainerConfig, OciImageConfig } from "../types.ts";
 
 /** An image in the store, complete: every layer is unpacked. */
 export interface StoredImage {
@@ -18,6 +18,21 @@ export interface StoredImage {
   readonly sizeBytes: number;
 }
 
+/** A container's changes to be made an image. */
+export interface CommitRequest {
+  readonly baseImageId: string;
+  /** In overlay upper-dir form. Copied, not taken over. */
+  readonly upperDir: string;
+  readonly config: ContainerConfig;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  readonly createdBy: string;
+  /** Empty: none, as with `comment` and `reference`. */
+  readonly author: string;
+  readonly comment: string;
+  readonly reference: string;
+}
+
 export interface ImageStore {
   /** By id, unique id prefix, `repo[:tag]` or `repo@digest`, normalised as Docker does (`busybox` = docker.io/library/busybox:latest).
    *  @throws image/not-found with Docker's text `No such image: busybox:latest` */
@@ -33,6 +48,9 @@ export interface ImageStore {
   ): Promise<{ readonly diffId: string; readonly chainId: string; readonly sizeBytes: number }>;
   /** Stores a configuration whose layers are all in the store; tags it when `tags` are given. @returns the image id */
   commitImage(config: OciImageConfig, tags: readonly string[]): Promise<string>;
+  /** An image of a container's image and what the container changed. @returns its id
+   *  @throws request/invalid, build/invalid, image/invalid, host/no-space */
+  commitChanges(request: CommitRequest): Promise<string>;
   /** Unpacked directories of a chain, lowest first.
    *  @throws image/not-found */
   layerDirs(chainId: string): readonly string[];

@@ -24,6 +24,12 @@ export function signalNumber(text: string): number {
   throw invalid(text);
 }
 
+/** `SIGTERM`; `signal 40` for those without a name. */
+export function signalName(number: number): string {
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? [];
+  return name ?? `signal ${number}`;
+}
+
 function invalid(text: string): TscomposeError {
   return new TscomposeError("request/invalid", `invalid signal: ${text}`, { hint: "use a name such as SIGTERM" });
 }

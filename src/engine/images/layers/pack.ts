@@ -2,7 +2,7 @@
  *  their bytes, a directory before what is in it, whole seconds, no names of users; so a layer need not be kept as a tar beside its
  *  directory. Char 0:0 becomes a `.wh.` entry, an opaque directory gets `.wh..wh..opq`. Sockets are left out, as Docker does.
  *  The walk goes by descriptors: nothing outside the directory is read. Source: OCI image-spec layer.md. */
-import { closeSync, constants, openSync, readlinkSync, readSync, type BigIntStats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, type BigIntStats } from "node:fs";
 import { TscomposeError } from "../../../errors.ts";
 import { listAt, openDirectoryAt, pathAt, statAt } from "../../../host/directory.ts";
 import * as libc from "../../../host/libc.ts";
@@ -87,12 +87,13 @@ function* packDirectoryEntry(found: Found, state: PackState): Generator<Buffer> 
 }
 
 function* packFile(found: Found, { count }: PackState): Generator<Buffer> {
-  const size = Number(found.stat.size);
-  yield encodeHeader({ ...describe(found, "file"), size });
-  if (count !== undefined) count.fileBytes += size;
-  if (size === 0) return;
-  const fd = libc.openat(found.dirFd, found.name, constants.O_RDONLY | libc.O_NOFOLLOW);
+  const fd = openRegular(found);
+  if (fd === undefined) return; // swapped since it was listed
   try {
+    const size = Number(fstatSync(fd, { bigint: true }).size);
+    yield encodeHeader({ ...describe(found, "file"), size });
+    if (count !== undefined) count.fileBytes += size;
+    if (size === 0) return;
     const buffer = Buffer.allocUnsafe(Math.min(size, chunkBytes));
     for (let left = size; left > 0;) {
       const count = readSync(fd, buffer, 0, Math.min(left, buffer.length), null);
@@ -102,10 +103,26 @@ function* packFile(found: Found, { count }: PackState): Generator<Buffer> {
       left -= count;
       yield buffer.subarray(0, count);
     }
+    yield padding(size);
   } finally {
     closeSync(fd);
   }
-  yield padding(size);
+}
+
+/** Looks before it opens: a container may put a pipe, which blocks, or a device in the file's place. */
+function openRegular({ dirFd, name }: Found): number | undefined {
+  let found: number;
+  try {
+    found = libc.openat(dirFd, name, libc.O_PATH | libc.O_NOFOLLOW);
+  } catch (error) {
+    if (libc.syscallErrno(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    return fstatSync(found).isFile() ? openSync(`/proc/self/fd/${found}`, constants.O_RDONLY) : undefined;
+  } finally {
+    closeSync(found);
+  }
 }
 
 function describe({ dirFd, name, path, stat }: Found, type: TarType): TarEntry {
