@@ -1,14 +1,16 @@
 /** The two sides of the comparison: this project, and Docker Compose with Docker Engine. Both are driven by their command
  *  line, as a user does, and each has an engine that was started before anything is timed. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-
-export const repository = resolve(import.meta.dirname, process.env["TSCOMPOSE_BENCH_ROOT"] ?? "..");
+import { join } from "node:path";
+import { startPeerEngine } from "../support/peers.ts";
+import { repository } from "../support/workspace.ts";
 
 export interface Side {
   readonly name: "tscompose" | "docker";
+  /** Where its engine listens. */
+  readonly socketPath: string;
   /** Runs `<tool> ARGS` for the project in `cwd`; throws with its output when it fails. @returns milliseconds */
   compose(args: readonly string[], cwd: string): number;
   pull(reference: string): number;
@@ -72,6 +74,7 @@ export function startTscompose(): Side {
   run(["ls"]);
   return {
     name: "tscompose",
+    socketPath: join(root, "run/docker.sock"),
     compose: run,
     pull: (reference) => {
       const project = join(root, "pull");
@@ -104,14 +107,17 @@ export function startTscompose(): Side {
 
 /** @returns undefined when no peer is there */
 export function startDocker(): Side | undefined {
-  const peers = resolve(repository, "../shared/peers/peers");
-  if (!existsSync(peers)) return undefined;
   const directory = mkdtempSync(join(tmpdir(), "bench-docker-"));
-  const host = execFileSync(peers, ["start", directory], { encoding: "utf8" }).trim().split("\n").at(-1) ?? "";
-  const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: join(directory, "config") };
+  const engine = startPeerEngine(directory);
+  if (engine === undefined) {
+    rmSync(directory, { recursive: true });
+    return undefined;
+  }
+  const env = { ...process.env, DOCKER_HOST: engine.host, DOCKER_CONFIG: join(directory, "config") };
   const docker = join(directory, "bin/docker");
   return {
     name: "docker",
+    socketPath: engine.host.replace("unix://", ""),
     compose: (args, cwd) => timed(join(directory, "bin/docker-compose"), args, { env, cwd }),
     pull: (reference) => timed(docker, ["pull", "-q", reference], { env }),
     removeImage: (reference) => void spawnSync(docker, ["rmi", "-f", reference], { env }),
@@ -121,7 +127,7 @@ export function startDocker(): Side | undefined {
       monitorsKb: pss(matching(["containerd-shim", directory])),
     }),
     stop: () => {
-      execFileSync(peers, ["stop", directory], { stdio: "inherit" });
+      engine.stop();
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -19,10 +19,16 @@ export function peerPrograms(): string | undefined {
   return found === "" ? undefined : resolve(found, "..");
 }
 
-/** A Docker Engine of its own in a network namespace of its own; undefined: there is none to start. */
-export function startPeerEngine(directory: string, netns: string): { readonly host: string; stop(): void } | undefined {
+/** A Docker Engine of its own, in a network namespace of its own if one is named; undefined: there is none to start. Its
+ *  programs are in `directory`/bin. */
+export function startPeerEngine(
+  directory: string,
+  netns?: string,
+): { readonly host: string; stop(): void } | undefined {
   if (!existsSync(starter)) return undefined;
-  const output = execFileSync(starter, ["start", directory, netns], { encoding: "utf8" });
+  const output = execFileSync(starter, ["start", directory, ...(netns === undefined ? [] : [netns])], {
+    encoding: "utf8",
+  });
   const host = output.trim().split("\n").at(-1) ?? "";
   return { host, stop: () => void execFileSync(starter, ["stop", directory], { stdio: "ignore" }) };
 }
