@@ -7,6 +7,7 @@ import { removeEmptyCgroup } from "../host/cgroup.ts";
 import { Inotify } from "../host/inotify.ts";
 import { Poller } from "../host/poller.ts";
 import { createNetworking } from "../network/networking.ts";
+import type { NetworkingOptions } from "../network/types.ts";
 import { Archives } from "./archive/archives.ts";
 import { createBuilder } from "./build/builder.ts";
 import { adoptContainers, makeRunDirectories } from "./containers/adopt.ts";
@@ -54,6 +55,8 @@ export interface LocalEngineOptions {
   readonly version?: string | undefined;
   /** False: health checks on Docker's schedule only, also while somebody waits for the first success. */
   readonly eagerHealth?: boolean;
+  /** Settings of networking; absent: the defaults. */
+  readonly network?: Pick<NetworkingOptions, "publishAddresses"> & Partial<Pick<NetworkingOptions, "pools">>;
 }
 
 /** Loads the records, takes over what runs, and serves. @throws host/unsupported for a machine that cannot run containers */
@@ -78,7 +81,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   const networking = await createNetworking({
     dataDir: join(dataRoot, "networks"),
     tag,
-    pools: undefined,
+    pools: options.network?.pools,
+    publishAddresses: options.network?.publishAddresses,
     log,
     poller,
   });

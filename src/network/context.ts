@@ -16,6 +16,8 @@ export interface NetworkContext {
   readonly firewall: Firewall;
   readonly isolation: Isolation;
   readonly upstream: Upstream;
+  /** Host addresses for published ports that name none; empty: every address. */
+  readonly publishAddresses: readonly string[];
   readonly pools: readonly SubnetPool[];
   /** IPv4 and IPv6 pools, as the firewall groups by them. */
   readonly poolSubnets: readonly Subnet[];

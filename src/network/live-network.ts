@@ -1,10 +1,19 @@
 /** A network at work: its record, the addresses in use, its names, its members. One instance a network. */
 import { TscomposeError } from "../errors.ts";
 import type { NetworkInspect } from "../engine/types.ts";
-import { addressBytes, contains, formatAddress, parseAddress, parseSubnet, type Address, type Family } from "./cidr.ts";
+import {
+  addressBytes,
+  contains,
+  formatAddress,
+  parseAddress,
+  parseSubnet,
+  type Address,
+  type Family,
+  type Subnet,
+} from "./cidr.ts";
 import { Zone } from "./dns/zone.ts";
 import { createAddressPool, isFree, leaseAddress, releaseAddress, takeAddress, type AddressPool } from "./ipam.ts";
-import { bridgeOptions, toInspect, type NetworkRecord } from "./network-record.ts";
+import { bridgeOptions, subnetsOf, toInspect, type NetworkRecord } from "./network-record.ts";
 import type { EndpointRequest, EndpointState } from "./types.ts";
 
 export interface Member {
@@ -23,10 +32,12 @@ export class LiveNetwork {
   /** Setups that have an address here but are no member yet. */
   joining = 0;
   #record: NetworkRecord;
+  #subnets: readonly Subnet[];
   #pools: AddressPool[];
 
   constructor(record: NetworkRecord) {
     this.#record = record;
+    this.#subnets = subnetsOf(record);
     this.#pools = poolsOf(record);
   }
 
@@ -40,9 +51,14 @@ export class LiveNetwork {
     return this.#record.name;
   }
 
+  get subnets(): readonly Subnet[] {
+    return this.#subnets;
+  }
+
   /** Only while nobody is in it. */
   replaceRecord(record: NetworkRecord): void {
     this.#record = record;
+    this.#subnets = subnetsOf(record);
     this.#pools = poolsOf(record);
   }
 

@@ -9,7 +9,7 @@ import { findLink } from "../host/rtnetlink-list.ts";
 import { ensureBridge, isWhole } from "./bridge-device.ts";
 import { formatAddress, formatSubnet, overlaps, parseSubnet, sizeOf, type Family, type Subnet } from "./cidr.ts";
 import type { NetworkContext } from "./context.ts";
-import { chooseSubnet } from "./default-pools.ts";
+import { chooseSubnet, type TakenSubnet } from "./default-pools.ts";
 import { networkRules } from "./firewall/rules.ts";
 import { readHostSubnets } from "./host-subnets.ts";
 import { modeOf } from "./child-link.ts";
@@ -17,7 +17,7 @@ import { createAddressPool } from "./ipam.ts";
 import { ensureParent, parentNameOf } from "./parent-device.ts";
 import { LiveNetwork } from "./live-network.ts";
 import { bridgeNameFor } from "./names.ts";
-import { predefinedNames, subnetsOf, type NetworkRecord, type PoolRecord } from "./network-record.ts";
+import { predefinedNames, type NetworkRecord, type PoolRecord } from "./network-record.ts";
 import type { NetworkStore } from "./network-store.ts";
 import { invalidNetwork, validateNetwork, type NetworkPlan } from "./validate-network.ts";
 
@@ -229,11 +229,17 @@ export class NetworkRegistry {
     return { bridgeName: asked, ownsBridge: !existed };
   }
 
-  #takenSubnets(): readonly Subnet[] {
-    return [...readHostSubnets(this.#context.netlink), ...this.all().flatMap(({ record }) => subnetsOf(record))];
+  /** Of networks first: the routes of their bridges are theirs too. */
+  #takenSubnets(): readonly TakenSubnet[] {
+    const networks = this.all().flatMap(({ name, subnets }) =>
+      subnets.map((subnet) => ({ subnet, owner: `network ${name}` })),
+    );
+    const known = new Set(networks.map(({ subnet }) => subnetKey(subnet)));
+    const host = readHostSubnets(this.#context.netlink).filter((subnet) => !known.has(subnetKey(subnet)));
+    return [...networks, ...host.map((subnet) => ({ subnet, owner: "the host's routes and addresses" }))];
   }
 
-  #allocate(family: Family, taken: readonly Subnet[]): PoolRecord {
+  #allocate(family: Family, taken: readonly TakenSubnet[]): PoolRecord {
     const subnet = chooseSubnet(this.#context.pools, family, taken);
     return { subnet: formatSubnet(subnet), range: undefined, gateway: undefined, auxiliary: {}, configured: false };
   }
@@ -241,7 +247,7 @@ export class NetworkRegistry {
   #refuseOverlap(pool: PoolRecord): void {
     const subnet = parseSubnet(pool.subnet);
     if (subnet === undefined) return;
-    const other = this.all().find(({ record }) => subnetsOf(record).some((one) => overlaps(one, subnet)));
+    const other = this.all().find(({ subnets }) => subnets.some((one) => overlaps(one, subnet)));
     if (other === undefined) return;
     throw new TscomposeError(
       "network/subnet-overlap",
@@ -282,7 +288,7 @@ export class NetworkRegistry {
   #defaultBridgePool(): PoolRecord {
     const usual = parseSubnet("172.17.0.0/16");
     const taken = this.#takenSubnets();
-    const free = usual !== undefined && !taken.some((one) => overlaps(one, usual));
+    const free = usual !== undefined && !taken.some(({ subnet }) => overlaps(subnet, usual));
     if (!free) return this.#allocate(4, taken);
     return { subnet: formatSubnet(usual), range: undefined, gateway: undefined, auxiliary: {}, configured: false };
   }
@@ -292,7 +298,7 @@ export class NetworkRegistry {
     const { record } = network;
     if (findLink(this.#context.netlink, record.bridgeName) !== undefined) return;
     const host = readHostSubnets(this.#context.netlink);
-    if (!subnetsOf(record).some((subnet) => host.some((one) => overlaps(one, subnet)))) return;
+    if (!network.subnets.some((subnet) => host.some((one) => overlaps(one, subnet)))) return;
     const pools = [withGateway(this.#defaultBridgePool())];
     const fresh = { ...record, pools };
     network.replaceRecord(fresh);
@@ -300,6 +306,7 @@ export class NetworkRegistry {
   }
 }
 
+const subnetKey = ({ family, base, prefixLength }: Subnet): string => `${family} ${base}/${prefixLength}`;
 const newId = (): string => randomBytes(32).toString("hex");
 
 /** With the gateway that members will have, so that `inspect` shows it. */

@@ -36,6 +36,7 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
     firewall: new Firewall({ tag, pools: poolSubnets, log: options.log }),
     isolation: new Isolation(),
     upstream: new Upstream(),
+    publishAddresses: options.publishAddresses ?? [],
     pools,
     poolSubnets,
   };

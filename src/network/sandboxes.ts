@@ -1,5 +1,5 @@
 /** Sandboxes of one engine: set up all or nothing, taken over after a restart, changed while they run, torn down whatever happens. */
-import { TscomposeError } from "../errors.ts";
+import { errorMessage, TscomposeError } from "../errors.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
 import { deleteLink, enslave } from "../host/rtnetlink.ts";
 import { findLink, listLinks } from "../host/rtnetlink-list.ts";
@@ -349,6 +349,9 @@ export class Sandboxes {
     if (sandbox === undefined || sandbox.healthy === healthy) return;
     sandbox.healthy = healthy;
     for (const endpoint of sandbox.endpoints.values()) this.#enter(sandbox, endpoint);
+    this.#ports.reconsider(sandbox).catch((error: unknown) => {
+      this.#context.log("error", `ports of container ${sandbox.name}: ${errorMessage(error)}`);
+    });
   }
 
   /** Plugs ports into bridges again that were deleted and made again, and makes links again that were deleted. */
@@ -389,6 +392,7 @@ export class Sandboxes {
       await Promise.all(sandbox.forwarders.map((one) => one.close()));
       sandbox.close();
     }
+    await this.#ports.close();
     this.#live.clear();
   }
 

@@ -37,6 +37,8 @@ export interface PortRequest {
   readonly hostPort: number;
   /** Last of the range; equal to `hostPort` for one port. */
   readonly hostPortEnd: number;
+  /** Not shared with others of the container's group. */
+  readonly exclusive?: boolean;
 }
 export interface BoundPort {
   readonly containerPort: number;
@@ -56,6 +58,8 @@ export interface SandboxRequest {
   /** Endpoints of an earlier run: their addresses are taken again if free. */
   readonly previous: readonly EndpointState[];
   readonly ports: readonly PortRequest[];
+  /** Containers of one group that ask for the same fixed host port share it: clients are dealt out among them. */
+  readonly publishGroup?: string | undefined;
   readonly dns: {
     readonly servers: readonly string[];
     readonly search: readonly string[];
@@ -112,6 +116,8 @@ export interface NetworkingOptions {
   readonly tag: string;
   /** CIDR pools to take subnets from, and the prefix length of each subnet. */
   readonly pools: readonly { readonly base: string; readonly size: number }[] | undefined;
+  /** Host addresses that ports are published on where neither the request nor the network names one; undefined: every address. */
+  readonly publishAddresses?: readonly string[] | undefined;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
   /** To wait for notices of the kernel with; absent: one is made, which takes a thread of libuv's pool. */
   readonly poller?: Poller;

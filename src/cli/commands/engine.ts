@@ -6,6 +6,7 @@ import { followFile, lastLines } from "../engine/follow-log.ts";
 import { engineArgv, engineEnvironment, namespaceVariable } from "../engine/reexec.ts";
 import { resolveRoots } from "../engine/roots.ts";
 import type { Environment } from "../engine/roots.ts";
+import { readNetworkSettings } from "../engine/network-settings.ts";
 import { version } from "../version.ts";
 
 export interface EngineCommandContext {
@@ -40,6 +41,7 @@ export async function engineServe(context: EngineCommandContext): Promise<number
         version,
         // "0": health checks on Docker's schedule only.
         eagerHealth: context.env["TSCOMPOSE_EAGER_HEALTH"] !== "0",
+        network: readNetworkSettings(context.env),
         ...(runtime === undefined ? {} : { runtime }),
       }),
     log,

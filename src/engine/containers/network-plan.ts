@@ -74,13 +74,23 @@ export function parsePort(text: string): { readonly port: number; readonly proto
   return { port: number, protocol: protocol.toLowerCase() as "tcp" | "udp" | "sctp" };
 }
 
+/** Annotations that say how ports are published. Not labels: those an image could set. */
+export const publishAnnotations = {
+  /** Containers with the same value share fixed host ports. */
+  group: "io.tscompose.publish.group",
+  /** `80/tcp,53/udp`: ports of the container that are not shared. */
+  exclusive: "io.tscompose.publish.exclusive",
+} as const;
+
 /** @throws request/invalid */
 export function portRequests(hostConfig: HostConfig, config: ContainerConfig): readonly PortRequest[] {
   const bindings = hostConfig.PortBindings ?? {};
+  const exclusive = new Set((hostConfig.Annotations?.[publishAnnotations.exclusive] ?? "").split(","));
   const requests = Object.entries(bindings).flatMap(([spec, list]) => {
     const { port, protocol } = parsePort(spec);
     const wanted = list === null || list.length === 0 ? [{ HostIp: "", HostPort: "" }] : list;
-    return wanted.map((binding) => ({ containerPort: port, protocol, ...hostSide(binding) }));
+    const own = exclusive.has(`${port}/${protocol}`) ? { exclusive: true } : {};
+    return wanted.map((binding) => ({ containerPort: port, protocol, ...hostSide(binding), ...own }));
   });
   if (hostConfig.PublishAllPorts !== true) return requests;
   const published = new Set(requests.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));

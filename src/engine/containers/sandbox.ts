@@ -5,7 +5,14 @@ import type { EndpointRequest, SandboxRequest, SandboxState } from "../../networ
 import { TscomposeError } from "../../errors.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { defaultNetworkSysctls, endpointRequest, networkKind, plainHosts, portRequests } from "./network-plan.ts";
+import {
+  defaultNetworkSysctls,
+  endpointRequest,
+  networkKind,
+  plainHosts,
+  portRequests,
+  publishAnnotations,
+} from "./network-plan.ts";
 import { isNetworkSysctl } from "./create/sysctls.ts";
 
 export interface NetworkPreparation {
@@ -86,6 +93,7 @@ export function sandboxRequest(ctx: ContainerContext, container: Container, netn
     endpoints: endpointRequests(ctx, container),
     previous: container.state.lastEndpoints,
     ports: portRequests(hostConfig, config),
+    publishGroup: hostConfig.Annotations?.[publishAnnotations.group],
     dns: { servers: hostConfig.Dns ?? [], search: hostConfig.DnsSearch ?? [], options: hostConfig.DnsOptions ?? [] },
     extraHosts: [...(hostConfig.ExtraHosts ?? []), ...linkedHosts(ctx, container)],
     sysctls: networkSysctls(container),

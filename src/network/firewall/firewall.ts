@@ -45,11 +45,20 @@ export class Firewall {
   /** Replaces the rules of `owner`; none: the owner goes. Resolves when the kernel has them.
    *  @throws host/command-failed: then the rules of this owner are not in force, and it has to be set again or removed */
   async set(owner: string, rules: readonly Rule[]): Promise<void> {
-    if (rules.length === 0) this.#wanted.delete(owner);
-    else this.#wanted.set(owner, rules);
-    if (rules.length === 0 && !this.#applied.has(owner) && !this.#dirty.has(owner)) return;
-    this.#dirty.add(owner);
-    await this.#pass();
+    await this.setAll([[owner, rules]]);
+  }
+
+  /** Several owners in one change. @throws host/command-failed, as `set` */
+  async setAll(changes: readonly (readonly [owner: string, rules: readonly Rule[]])[]): Promise<void> {
+    let changed = false;
+    for (const [owner, rules] of changes) {
+      if (rules.length === 0) this.#wanted.delete(owner);
+      else this.#wanted.set(owner, rules);
+      if (rules.length === 0 && !this.#applied.has(owner) && !this.#dirty.has(owner)) continue;
+      this.#dirty.add(owner);
+      changed = true;
+    }
+    if (changed) await this.#pass();
   }
 
   async remove(owner: string): Promise<void> {

@@ -185,6 +185,14 @@ export interface PublishedPort {
   readonly containerPort: number;
   readonly bridgeName: string;
   readonly mode: "nat" | "nat-unprotected" | "routed";
+  /** One of several targets of the port; absent: the only one. */
+  readonly turn?: PortTurn;
+}
+/** The rule takes one of `every` of the connections that reach it; 1: all of them. `mark` is the same in the rules of all targets and
+ *  another one when the targets change: then all rules are written again, in their order. */
+export interface PortTurn {
+  readonly every: number;
+  readonly mark: string;
 }
 
 /** Rules of one published port of one family. Loopback addresses are reachable from this host alone. */
@@ -204,10 +212,16 @@ export function portRules(port: PublishedPort): readonly Rule[] {
     family,
     table: "nat",
     chain: "DNAT",
-    spec: `${at}${protocol} --dport ${port.hostPort} -j DNAT --to-destination ${socket}`,
+    spec: `${at}${protocol} --dport ${port.hostPort}${turnMatches(port.turn)} -j DNAT --to-destination ${socket}`,
   };
   if (hostAddress === undefined || !isLoopback(hostAddress)) return [dnat];
   return [{ family, table: "raw", chain: "RAWL", spec: `${at}${protocol} --dport ${port.hostPort} -j DROP` }, dnat];
+}
+
+function turnMatches(turn: PortTurn | undefined): string {
+  if (turn === undefined) return "";
+  const nth = turn.every === 1 ? "" : ` -m statistic --mode nth --every ${turn.every} --packet 0`;
+  return `${nth} -m comment --comment ${turn.mark}`;
 }
 
 export function isLoopback(address: Address): boolean {

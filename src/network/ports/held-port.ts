@@ -16,6 +16,8 @@ export interface HeldPort {
   readonly fd: number | undefined;
 }
 
+export type HoldResult = HeldPort | "taken" | "no-address";
+
 const IPPROTO_SCTP = 132;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -24,7 +26,7 @@ const one = Buffer.from([1, 0, 0, 0]);
 /** @param port 0: any free one
  *  @returns "taken" when somebody has it; "no-address" when the host does not have this address or family
  *  @throws host/syscall-failed */
-export function holdPort(protocol: Protocol, address: Address, port: number): HeldPort | "taken" | "no-address" {
+export function holdPort(protocol: Protocol, address: Address, port: number): HoldResult {
   const { family } = address;
   const fd = openSocket(protocol, family);
   if (fd === "no-family") return "no-address";

@@ -9,6 +9,9 @@ import { count, defined, nonEmpty } from "./quantities.ts";
 
 export interface HostConfigInput {
   readonly project: Project;
+  readonly service: string;
+  /** 0: a one-off. */
+  readonly number: number;
   readonly spec: Service;
   readonly networkMode: string;
   readonly inherit: readonly MountPoint[];
@@ -16,6 +19,20 @@ export interface HostConfigInput {
   /** Text of the seccomp profiles that `security_opt` names by path. */
   readonly profiles: ReadonlyMap<string, string>;
   readonly links: readonly string[];
+}
+
+/** Replicas share the fixed ports of mode `ingress`, which is the default; those of mode `host` are held by one container. */
+function annotations({ project, service, spec, number }: HostConfigInput): HostConfig["Annotations"] | undefined {
+  const shares = number > 0 && (spec.ports ?? []).some(({ mode }) => mode !== "host");
+  if (!shares) return spec.annotations;
+  const exclusive = (spec.ports ?? []).flatMap(({ target, protocol = "tcp", mode }) =>
+    mode === "host" && target !== undefined ? [`${target}/${protocol}`] : [],
+  );
+  return {
+    ...spec.annotations,
+    "io.tscompose.publish.group": `${project.name}/${service}`,
+    ...(exclusive.length === 0 ? {} : { "io.tscompose.publish.exclusive": exclusive.join(",") }),
+  };
 }
 
 export function hostConfig(input: HostConfigInput): HostConfig {
@@ -29,7 +46,7 @@ export function hostConfig(input: HostConfigInput): HostConfig {
     NetworkMode: input.networkMode,
     PortBindings: portBindings(spec),
     RestartPolicy: restartPolicy(spec),
-    Annotations: spec.annotations,
+    Annotations: annotations(input),
     CapAdd: nonEmpty(spec.cap_add),
     CapDrop: nonEmpty(spec.cap_drop),
     CgroupnsMode: spec.cgroup,

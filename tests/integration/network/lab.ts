@@ -11,6 +11,7 @@ import { createNetworking } from "../../../src/network/networking.ts";
 import type {
   EndpointRequest,
   Networking,
+  NetworkingOptions,
   PortRequest,
   SandboxRequest,
   SandboxState,
@@ -79,9 +80,15 @@ export class Lab {
     return lab;
   }
 
-  async startNetworking(): Promise<void> {
+  async startNetworking(more: Partial<NetworkingOptions> = {}): Promise<void> {
     const log = (level: string, message: string): void => void this.log.push(`${level} ${message}`);
-    this.networking = await createNetworking({ dataDir: this.directory, tag: this.tag, pools: this.#pools, log });
+    this.networking = await createNetworking({
+      dataDir: this.directory,
+      tag: this.tag,
+      pools: this.#pools,
+      log,
+      ...more,
+    });
   }
 
   async network(name: string, body: object = {}): Promise<string> {
