@@ -105,9 +105,10 @@ export class PortShares {
     const shares = [...this.#shares.values()];
     this.#shares.clear();
     this.#byHeld.clear();
-    await Promise.all(
-      shares.map(({ forwarder, held }) => (forwarder === undefined ? releasePort(held) : forwarder.close())),
-    );
+    for (const { forwarder, held } of shares) {
+      if (forwarder === undefined) releasePort(held);
+      else await forwarder.close();
+    }
   }
 }
 

@@ -94,6 +94,20 @@ describe("the body", () => {
     expect(bodyOf({ command: null })).not.toHaveProperty("Cmd");
   });
 
+  test("lets replicas share fixed ports of mode ingress, keeps those of mode host apart, and one-offs out of it", () => {
+    const ports = [
+      { target: 80, published: "8080" },
+      { target: 53, published: "53", protocol: "udp", mode: "host" },
+    ];
+    expect(hostOf({ ports, annotations: { a: "1" } })?.Annotations).toEqual({
+      a: "1",
+      "io.tscompose.publish.group": "app/web",
+      "io.tscompose.publish.exclusive": "53/udp",
+    });
+    expect(hostOf({ ports: ports.slice(1) })).not.toHaveProperty("Annotations");
+    expect(bodyOf({ ports }, { number: 0 }).HostConfig).not.toHaveProperty("Annotations");
+  });
+
   test("publishes and exposes ports", () => {
     const body = bodyOf({
       expose: ["99", "3000-3001/udp"],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readIdleMs } from "../../../../src/cli/engine/idle.ts";
+import { readNetworkSettings } from "../../../../src/cli/engine/network-settings.ts";
 import { engineArgv, engineEnvironment } from "../../../../src/cli/engine/reexec.ts";
 import { resolveRoots } from "../../../../src/cli/engine/roots.ts";
 import { renderUnit } from "../../../../src/cli/engine/systemd-unit.ts";
@@ -55,6 +56,18 @@ describe("the engine's environment", () => {
   it("starts through a mount namespace of its own", () => {
     expect(engineArgv("/usr/bin/node", "/opt/tscompose").join(" ")).toBe(
       "unshare --mount --propagation slave -- /usr/bin/node /opt/tscompose engine serve",
+    );
+  });
+});
+
+describe("settings of networks", () => {
+  it("are read from the environment, and a wrong one is named", () => {
+    expect(readNetworkSettings({})).toEqual({ pools: undefined, publishAddresses: undefined });
+    expect(
+      readNetworkSettings({ TSCOMPOSE_ADDRESS_POOLS: "10.1.0.0/16:24", TSCOMPOSE_PUBLISH_ADDRESS: "127.0.0.1, ::1" }),
+    ).toEqual({ pools: [{ base: "10.1.0.0/16", size: 24 }], publishAddresses: ["127.0.0.1", "::1"] });
+    expect(() => readNetworkSettings({ TSCOMPOSE_PUBLISH_ADDRESS: "localhost" })).toThrow(
+      'TSCOMPOSE_PUBLISH_ADDRESS: "localhost" is no IP address',
     );
   });
 });

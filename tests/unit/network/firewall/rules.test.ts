@@ -125,3 +125,15 @@ COMMIT
     "*filter\n-A TSC-test1-PORT -d 172.18.0.2/32 -o br0 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n",
   );
 });
+
+test("a port with several targets: one of three, one of two of the rest, all that remain", () => {
+  const rules = ["172.18.0.2", "172.18.0.3", "172.18.0.4"].flatMap((text, index) =>
+    portRules({ ...published, container: address(text), turn: { every: 3 - index, mark: "t0f" } }),
+  );
+  expect(shown(rules)).toBe(`*nat
+-A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m statistic --mode nth --every 3 --packet 0 -m comment --comment t0f -j DNAT --to-destination 172.18.0.2:80
+-A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m statistic --mode nth --every 2 --packet 0 -m comment --comment t0f -j DNAT --to-destination 172.18.0.3:80
+-A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m comment --comment t0f -j DNAT --to-destination 172.18.0.4:80
+COMMIT
+`);
+});
