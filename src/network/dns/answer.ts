@@ -16,23 +16,33 @@ export function encodeAnswer(
   question: Question,
   answer: { readonly rcode: number; readonly records: readonly ResourceRecord[]; readonly limit: number },
 ): Buffer {
-  const opt = question.edns ? ednsRecord : Buffer.alloc(0);
-  let records = answer.records.map(encodeRecord);
-  const base = 12 + question.raw.length + opt.length;
-  let truncated = false;
-  while (records.length > 0 && base + records.reduce((sum, one) => sum + one.length, 0) > answer.limit) {
-    records = records.slice(0, -1);
-    truncated = true;
+  const tail = question.edns ? ednsRecord.length : 0;
+  const start = headerLength + question.raw.length;
+  const data: Buffer[] = [];
+  let end = start;
+  for (const record of answer.records) {
+    const bytes = recordData(record);
+    if (end + recordHead + bytes.length + tail > answer.limit) break;
+    end += recordHead + bytes.length;
+    data.push(bytes);
   }
-  const header = Buffer.alloc(12);
-  header.writeUInt16BE(question.id, 0);
+  const truncated = data.length < answer.records.length;
+  const message = Buffer.allocUnsafe(end + tail);
+  message.writeUInt16BE(question.id, 0);
   const flags = 0x8000 | (question.recursionDesired ? 0x0100 : 0) | 0x0080 | (truncated ? 0x0200 : 0);
-  header.writeUInt16BE(flags | answer.rcode, 2);
-  header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(records.length, 6);
-  header.writeUInt16BE(question.edns ? 1 : 0, 10);
-  return Buffer.concat([header, question.raw, ...records, opt]);
+  message.writeUInt16BE(flags | answer.rcode, 2);
+  message.writeUInt32BE(0x00010000 | data.length, 4); // one question, so many answers
+  message.writeUInt32BE(question.edns ? 1 : 0, 8);
+  question.raw.copy(message, headerLength);
+  let at = start;
+  data.forEach((bytes, index) => {
+    at = writeRecord(message, at, { type: TYPE[answer.records[index]?.type ?? "A"], data: bytes });
+  });
+  if (question.edns) ednsRecord.copy(message, at);
+  return message;
 }
+const headerLength = 12;
+const recordHead = 12;
 
 /** A bare header. */
 export function encodeRefusal(id: number, opcode: number, rcode: number): Buffer {
@@ -45,29 +55,40 @@ export function encodeRefusal(id: number, opcode: number, rcode: number): Buffer
 /** Root, type OPT, 1232 bytes (the size that passes every path unfragmented), nothing else. */
 const ednsRecord = Buffer.from([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
 
-function encodeRecord(record: ResourceRecord): Buffer {
-  const data = recordData(record);
-  const head = Buffer.alloc(12);
-  head.writeUInt16BE(0xc00c, 0);
-  head.writeUInt16BE(TYPE[record.type], 2);
-  head.writeUInt16BE(1, 4);
-  head.writeUInt32BE(timeToLive, 6);
-  head.writeUInt16BE(data.length, 10);
-  return Buffer.concat([head, data]);
+function writeRecord(message: Buffer, at: number, record: { readonly type: number; readonly data: Buffer }): number {
+  message.writeUInt16BE(0xc00c, at); // the name in the question
+  message.writeUInt16BE(record.type, at + 2);
+  message.writeUInt16BE(1, at + 4);
+  message.writeUInt32BE(timeToLive, at + 6);
+  message.writeUInt16BE(record.data.length, at + 10);
+  record.data.copy(message, at + recordHead);
+  return at + recordHead + record.data.length;
 }
 
 function recordData(record: ResourceRecord): Buffer {
   switch (record.type) {
     case "A":
-    case "AAAA": {
-      const address = parseAddress(record.address);
-      return address === undefined ? Buffer.alloc(record.type === "A" ? 4 : 16) : addressBytes(address);
-    }
+    case "AAAA":
+      return addressData(record.type, record.address);
     case "PTR":
       return encodeName(record.name);
     case "SRV":
       return Buffer.concat([Buffer.of(0, 0, 0, 0, record.port >> 8, record.port & 255), encodeName(record.name)]);
   }
+}
+
+/** Reading an address costs more than all the rest of an answer, and the same ones are asked for all the time. */
+const addressCache = new Map<string, Buffer>();
+const addressCacheSize = 4096;
+function addressData(type: "A" | "AAAA", text: string): Buffer {
+  const known = addressCache.get(text);
+  if (known !== undefined) return known;
+  const address = parseAddress(text);
+  if (address === undefined) return Buffer.alloc(type === "A" ? 4 : 16);
+  if (addressCache.size >= addressCacheSize) addressCache.clear();
+  const bytes = addressBytes(address);
+  addressCache.set(text, bytes);
+  return bytes;
 }
 
 /** Labels longer than the format allows are cut: the name is ours, and no name is better than a broken packet. */

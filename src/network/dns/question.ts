@@ -27,7 +27,7 @@ export const NXDOMAIN = 3;
 export const NOTIMP = 4;
 export const REFUSED = 5;
 const plainUdpSize = 512;
-const largestUdpSize = 4096;
+export const largestUdpSize = 4096;
 const OPT = 41;
 
 export function parseQuery(message: Buffer): ParsedQuery {

@@ -15,11 +15,14 @@ export class Zone {
   readonly #byAddress = new Map<string, string>();
   /** Names that were here once: they are never asked of the outside. */
   readonly #known = new Set<string>();
+  /** Who answers to a name, as asked since the last change. */
+  readonly #eligible = new Map<string, readonly ZoneMember[]>();
   #turn = 0;
 
   /** Adds a member, or replaces the one of the same container. */
   set(member: ZoneMember): void {
     this.remove(member.containerId);
+    this.#eligible.clear();
     this.#members.set(member.containerId, member);
     for (const name of member.names.map(fold)) {
       this.#known.add(name);
@@ -35,6 +38,7 @@ export class Zone {
   remove(containerId: string): void {
     const member = this.#members.get(containerId);
     if (member === undefined) return;
+    this.#eligible.clear();
     this.#members.delete(containerId);
     for (const name of member.names.map(fold)) {
       const holders = this.#byName.get(name);
@@ -52,15 +56,23 @@ export class Zone {
 
   /** Members of that name, healthy ones only while there is one; another one first each time. `name` in any case. */
   find(name: string): readonly ZoneMember[] {
-    const holders = this.#byName.get(fold(name));
-    if (holders === undefined) return [];
-    const all = [...holders].flatMap((id) => this.#members.get(id) ?? []);
-    const healthy = all.filter((member) => member.healthy);
-    const eligible = healthy.length > 0 ? healthy : all;
+    const eligible = this.#eligibleFor(fold(name));
     if (eligible.length < 2) return eligible;
     this.#turn = (this.#turn + 1) % 65536;
     const start = this.#turn % eligible.length;
     return [...eligible.slice(start), ...eligible.slice(0, start)];
+  }
+
+  #eligibleFor(name: string): readonly ZoneMember[] {
+    const known = this.#eligible.get(name);
+    if (known !== undefined) return known;
+    const holders = this.#byName.get(name);
+    if (holders === undefined) return [];
+    const all = [...holders].flatMap((id) => this.#members.get(id) ?? []);
+    const healthy = all.filter((member) => member.healthy);
+    const eligible = healthy.length > 0 ? healthy : all;
+    this.#eligible.set(name, eligible);
+    return eligible;
   }
 
   findByAddress(address: string): ZoneMember | undefined {
