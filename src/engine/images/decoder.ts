@@ -1,8 +1,9 @@
-/** Unpacks gzip, zstd, xz and bzip2 streams, told apart by their first bytes. Gunzip runs on a thread of libuv's pool; Node 20 has
- *  no zstd, so that and the rare ones go through Debian's programs. */
+/** Unpacks gzip, zstd, xz and bzip2 streams, told apart by their first bytes. Gunzip runs on a thread of its own, with ISA-L where
+ *  it is installed, else with zlib; Node 20 has no zstd, so that and the rare ones go through Debian's programs. */
 import { createGunzip } from "node:zlib";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { startFilter } from "../../host/filter.ts";
+import { createIsalGunzip, type IsalGunzip } from "../../host/isal.ts";
 import { sniffCompression, type Compression } from "./media-types.ts";
 
 export interface Decoder {
@@ -28,13 +29,16 @@ const outputChunk = 1024 * 1024;
 /** `sink` gets the unpacked bytes in order; what it throws comes out of `write` or `end`. */
 export class SniffingDecoder implements Decoder {
   readonly #sink: (chunk: Buffer) => void;
+  readonly #gunzip: "fastest" | "zlib";
   #start: Buffer | undefined = Buffer.alloc(0);
   #decoder: Decoder | undefined;
   /** Known after the first bytes. */
   compression: Compression | undefined;
 
-  constructor(sink: (chunk: Buffer) => void) {
+  /** `gunzip`: to use only zlib where ISA-L is installed, too. */
+  constructor(sink: (chunk: Buffer) => void, gunzip: "fastest" | "zlib" = "fastest") {
     this.#sink = sink;
+    this.#gunzip = gunzip;
   }
 
   write(chunk: Buffer): Promise<void> | void {
@@ -55,17 +59,19 @@ export class SniffingDecoder implements Decoder {
   #begin(start: Buffer): Promise<void> | void {
     this.#start = undefined;
     this.compression = sniffCompression(start);
-    this.#decoder = createDecoder(this.compression, this.#sink);
+    this.#decoder = createDecoder(this.compression, this.#sink, this.#gunzip);
     return this.#decoder.write(start);
   }
 }
 
-function createDecoder(compression: Compression, sink: (chunk: Buffer) => void): Decoder {
+function createDecoder(compression: Compression, sink: (chunk: Buffer) => void, gunzip: "fastest" | "zlib"): Decoder {
   switch (compression) {
     case "none":
       return { write: sink, end: () => undefined, close: () => undefined };
-    case "gzip":
-      return gunzipDecoder(sink);
+    case "gzip": {
+      const fast = gunzip === "zlib" ? undefined : createIsalGunzip();
+      return fast === undefined ? gunzipDecoder(sink) : isalDecoder(fast, sink);
+    }
     case "zstd":
     case "xz":
     case "bzip2":
@@ -83,6 +89,36 @@ function filterDecoder(argv: readonly string[], sink: (chunk: Buffer) => void): 
     write: (chunk) => filter.write(chunk).catch(translate),
     end: () => filter.end().catch(translate),
     close: () => filter.kill(),
+  };
+}
+
+/** One piece is unpacked on another thread while the one before it goes to the sink on this one. */
+function isalDecoder(gunzip: IsalGunzip, sink: (chunk: Buffer) => void): Decoder {
+  let ready: Buffer | undefined;
+  const deliver = (): void => {
+    const chunk = ready;
+    ready = undefined;
+    if (chunk !== undefined && chunk.length > 0) sink(chunk);
+  };
+  return {
+    async write(chunk) {
+      gunzip.feed(chunk);
+      while (!gunzip.wantsInput) {
+        const step = gunzip.step();
+        try {
+          deliver();
+        } catch (error) {
+          await step.catch(() => undefined); // it uses the chunk, which is the caller's
+          throw error;
+        }
+        ready = await step;
+      }
+    },
+    end() {
+      deliver();
+      if (!gunzip.complete) throw brokenStream("gzip", new Error("unexpected end of file"));
+    },
+    close: () => undefined,
   };
 }
 

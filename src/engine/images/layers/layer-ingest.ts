@@ -5,12 +5,15 @@ import type { StagingArea } from "../staging.ts";
 import type { LayerResult } from "./layer-job.ts";
 import type { LayerRecord, LayerStore } from "./layer-store.ts";
 
+const syncAfterMs = 2000;
+
 export class LayerIngest {
   readonly #layers: LayerStore;
   readonly #staging: StagingArea;
   readonly #syncDir: string;
   readonly #running = new Map<string, Promise<LayerRecord>>();
   #sync: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: { readonly layers: LayerStore; readonly staging: StagingArea; readonly syncDir: string }) {
     this.#layers = options.layers;
@@ -33,11 +36,20 @@ export class LayerIngest {
 
   /** Resolves when what was brought in is on the disk. */
   async settled(): Promise<void> {
+    if (this.#timer !== undefined) this.#syncNow();
     while (this.#sync !== undefined) await this.#sync;
   }
 
-  /** Syncs the file system once for all that was added meanwhile. */
+  /** Syncs the file system a little later, once for all that was added meanwhile: beside a pull it would take its disk and its
+   *  processor away. */
   syncSoon(): void {
+    this.#timer ??= setTimeout(() => this.#syncNow(), syncAfterMs).unref();
+    this.#timer.refresh();
+  }
+
+  #syncNow(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     // A failure leaves the records as they are, and the next call tries again.
     this.#sync ??= this.#syncAll()
       .catch(() => undefined)
