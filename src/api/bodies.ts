@@ -109,6 +109,8 @@ const resources: Fields<Resources> = {
   CpuPercent: integer,
   IOMaximumIOps: integer,
   IOMaximumBandwidth: integer,
+  KernelMemory: integer,
+  KernelMemoryTCP: integer,
 };
 
 const mount = object<MountRequest>({

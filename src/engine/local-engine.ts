@@ -51,6 +51,8 @@ export interface LocalEngineOptions {
   readonly privateMounts?: boolean;
   /** `crun` or `runc`; undefined: the engine chooses. */
   readonly runtime?: string | undefined;
+  /** Where specifications of CDI devices are; undefined: /etc/cdi and /var/run/cdi. */
+  readonly cdiDirectories?: readonly string[] | undefined;
   /** Of this program, for `info` and `version`. */
   readonly version?: string | undefined;
   /** False: health checks on Docker's schedule only, also while somebody waits for the first success. */
@@ -72,7 +74,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     name: options.runtime,
     privateMounts: options.privateMounts === true,
   });
-  const host = readHostProfile();
+  const host = readHostProfile({ cdiDirectories: options.cdiDirectories });
   const events = new EventBus();
   const poller = new Poller();
   const inotify = new Inotify(poller);

@@ -143,6 +143,9 @@ export interface Resources {
   readonly CpuPercent?: number;
   readonly IOMaximumIOps?: number;
   readonly IOMaximumBandwidth?: number;
+  /** Gone from Docker's API; older clients send 0. */
+  readonly KernelMemory?: number;
+  readonly KernelMemoryTCP?: number;
 }
 
 export interface LogConfig {

@@ -14,7 +14,14 @@ async function main(): Promise<void> {
   await serveEngine({
     env,
     createEngine: async ({ dataRoot, runRoot }) =>
-      await createLocalEngine({ dataRoot, runRoot, log, privateMounts: true, runtime: env["TSCOMPOSE_RUNTIME"] }),
+      await createLocalEngine({
+        dataRoot,
+        runRoot,
+        log,
+        privateMounts: true,
+        runtime: env["TSCOMPOSE_RUNTIME"],
+        cdiDirectories: env["TSCOMPOSE_CDI_SPEC_DIRS"]?.split(":"),
+      }),
     log,
   });
 }

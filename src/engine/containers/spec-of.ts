@@ -4,6 +4,9 @@ import { posix } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import * as libc from "../../host/libc.ts";
 import { buildSpec, initPath } from "../runtime/build-spec.ts";
+import { planCdi, noCdi, type CdiPlan } from "../runtime/cdi/cdi-plan.ts";
+import { readCdiDevices } from "../runtime/cdi/cdi-registry.ts";
+import { requestedDevices } from "../runtime/cdi/device-requests.ts";
 import { deviceNumbers, planDevices } from "../runtime/devices.ts";
 import type { RuntimeSpec } from "../runtime/spec-types.ts";
 import { ensureDirectoryInRoot, readUserFiles } from "../runtime/user-files.ts";
@@ -50,12 +53,21 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
       devices: hostConfig.Devices ?? [],
       rules: hostConfig.DeviceCgroupRules ?? [],
     }),
+    cdi: planCdiOf(ctx, hostConfig),
     deviceNumbers: limitedDevices(hostConfig),
     files: engineFiles(ctx, container, prepared.network),
     mounts: prepared.mounts,
     sharedMemory: prepared.ipc.sharedMemory,
     sysctls: { ...prepared.network.sysctls, ...Object.fromEntries(sysctls) },
   });
+}
+
+/** @throws request/invalid for devices that this host does not have */
+function planCdiOf(ctx: ContainerContext, hostConfig: HostConfig): CdiPlan {
+  const requests = hostConfig.DeviceRequests ?? [];
+  if (requests.length === 0) return noCdi;
+  const devices = readCdiDevices(ctx.host.cdiDirectories);
+  return planCdi(requestedDevices(requests, devices), devices);
 }
 
 /** The user of a container as its image has it, for an exec. */

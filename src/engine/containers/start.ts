@@ -15,6 +15,7 @@ import type { ContainerContext } from "./context.ts";
 import { releaseResources } from "./end.ts";
 import { exitsDir } from "./paths.ts";
 import { prepareMounts } from "./prepare-mounts.ts";
+import { reserveRealtime } from "./realtime.ts";
 import { closeNetns, connectNetwork, networkFiles, prepareNetwork } from "./sandbox.ts";
 import { prepareIpc, releaseIpc } from "./shared-memory.ts";
 import { runtimeSpecOf } from "./spec-of.ts";
@@ -89,6 +90,7 @@ async function launch(
   writeNetworkFiles(container, { hosts: "", resolvConf: "" });
   const spec = runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc });
   writeRuntimeSpec(paths, ctx.seccompFilters.apply(spec));
+  reserveRealtime(ctx, container);
   const log = planLog(record.hostConfig.LogConfig);
   prepareLogFiles(paths.log, log.bounds);
 

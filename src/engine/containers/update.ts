@@ -17,7 +17,7 @@ import { checkRestartPolicy, normaliseRestartPolicy } from "./create/restart-pol
 const changeable = new Set(
   (
     "CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpusetCpus CpusetMems " +
-    "MemoryReservation MemorySwap PidsLimit RestartPolicy"
+    "MemoryReservation MemorySwap PidsLimit CpuRealtimePeriod CpuRealtimeRuntime RestartPolicy"
   ).split(" "),
 );
 

@@ -3,6 +3,7 @@
 import type { ContainerRecord, ResolvedMount } from "../containers/record.ts";
 import type { Resources } from "../types.ts";
 import { decideCapabilities } from "./capabilities.ts";
+import type { CdiPlan } from "./cdi/cdi-plan.ts";
 import { readonlyPaths } from "./confined-paths.ts";
 import type { DevicePlan } from "./devices.ts";
 import type { HostProfile } from "./host-profile.ts";
@@ -24,6 +25,7 @@ export interface SpecInput {
   readonly user: ResolvedUser;
   readonly namespaces: NamespacePlan;
   readonly devices: DevicePlan;
+  readonly cdi: CdiPlan;
   readonly deviceNumbers: DeviceNumbers;
   readonly files: MountPlan["files"];
   /** With their sources ready. */
@@ -64,16 +66,17 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
       cgroupWritable: privileged || security.writableCgroups,
       files: input.files,
       mounts: input.mounts,
-    }),
+    }).concat(input.cdi.mounts),
+    ...(Object.keys(input.cdi.hooks).length > 0 ? { hooks: input.cdi.hooks } : {}),
     ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     linux: {
       namespaces: namespaceSpecs(input.namespaces),
       cgroupsPath: input.cgroupPath,
       resources: resourcesSpec(runtimeLimits(hostConfig, host), {
-        rules: input.devices.rules,
+        rules: [...input.devices.rules, ...input.cdi.rules],
         numbers: input.deviceNumbers,
       }),
-      devices: input.devices.nodes,
+      devices: [...input.devices.nodes, ...input.cdi.nodes],
       sysctl: {
         ...input.sysctls,
         // The kernel's domain name has no field in this version of the specification.
@@ -100,6 +103,7 @@ function processSpec(input: SpecInput, security: SecurityOptions, bounding: read
   const argv = [record.path, ...record.args];
   // A process that is not root holds none of them; a setuid program of the image may still take them from the bounding set.
   const own = user.uid === 0 ? bounding : [];
+  const groups = [...new Set([...user.additionalGids, ...input.cdi.additionalGids])];
   const appArmor = appArmorProfile(host, hostConfig.Privileged === true, security);
   return {
     terminal: config.Tty === true,
@@ -107,7 +111,7 @@ function processSpec(input: SpecInput, security: SecurityOptions, bounding: read
     user: {
       uid: user.uid,
       gid: user.gid,
-      ...(user.additionalGids.length > 0 ? { additionalGids: user.additionalGids } : {}),
+      ...(groups.length > 0 ? { additionalGids: groups } : {}),
     },
     args: hostConfig.Init === true ? [initPath, "--", ...argv] : argv,
     env: environment(input),
@@ -124,7 +128,7 @@ function processSpec(input: SpecInput, security: SecurityOptions, bounding: read
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Docker's: PATH and HOSTNAME, TERM with a terminal, then what was asked for over them, and HOME where nobody set it. */
-function environment({ record, user }: SpecInput): readonly string[] {
+function environment({ record, user, cdi }: SpecInput): readonly string[] {
   const { config } = record;
   const variables = new Map<string, string>();
   const set = (text: string): void => {
@@ -136,6 +140,7 @@ function environment({ record, user }: SpecInput): readonly string[] {
   set(`HOSTNAME=${config.Hostname ?? ""}`);
   if (config.Tty === true) set("TERM=xterm");
   config.Env?.forEach(set);
+  cdi.env.forEach(set);
   if (!variables.has("HOME")) set(`HOME=${user.home}`);
   return [...variables.values()];
 }

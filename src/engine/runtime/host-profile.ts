@@ -1,7 +1,9 @@
 /** What this machine lets containers have, read once when the engine starts. */
 import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { join } from "node:path";
 import { readCgroupMounts, type CgroupMounts } from "../../host/cgroup.ts";
+import { defaultCdiDirectories } from "./cdi/cdi-registry.ts";
 import { cpuThrottlePath, maskedPaths } from "./confined-paths.ts";
 
 export interface HostProfile {
@@ -12,6 +14,8 @@ export interface HostProfile {
   /** The most that a container's limits can be, by OCI name (`RLIMIT_NOFILE`); absent: no bound. */
   readonly hardLimits: Readonly<Record<string, number>>;
   readonly cgroup: CgroupMounts;
+  /** Version 1, and a kernel that shares real-time out by groups. */
+  readonly realtimeGroups: boolean;
   readonly appArmor: boolean;
   readonly selinux: boolean;
   readonly maskedPaths: readonly string[];
@@ -20,22 +24,26 @@ export interface HostProfile {
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly swapTotalBytes: number;
+  /** Where specifications of CDI devices are, the one that wins last. */
+  readonly cdiDirectories: readonly string[];
 }
 
 const CAP_SYS_RESOURCE = 24n;
 
-export function readHostProfile(): HostProfile {
+export function readHostProfile(wishes: { readonly cdiDirectories?: readonly string[] | undefined }): HostProfile {
   const status = readFileSync("/proc/self/status", "latin1");
   const capabilities = BigInt(`0x${field(status, /^CapBnd:\s*([0-9a-f]+)/m) ?? "0"}`);
   const canRaiseLimits = ((capabilities >> CAP_SYS_RESOURCE) & 1n) === 1n;
   const memory = readFileSync("/proc/meminfo", "latin1");
+  const cgroup = readCgroupMounts();
   return {
     arch: process.arch,
     capabilities,
     hardLimits: canRaiseLimits
       ? { RLIMIT_NOFILE: Number(read("/proc/sys/fs/nr_open")) || 1_048_576 }
       : readHardLimits(readFileSync("/proc/self/limits", "latin1")),
-    cgroup: readCgroupMounts(),
+    cgroup,
+    realtimeGroups: existsSync(join(cgroup.controllers.get("cpu") ?? "/nonexistent", "cpu.rt_runtime_us")),
     appArmor: read("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
     selinux: existsSync("/sys/fs/selinux/enforce"),
     maskedPaths: [...maskedPaths, ...cpus().map((_, index) => cpuThrottlePath(index))].filter((path) =>
@@ -45,6 +53,7 @@ export function readHostProfile(): HostProfile {
     cpuCount: cpus().length,
     memoryBytes: Number(field(memory, /^MemTotal:\s*(\d+)/m) ?? 0) * 1024,
     swapTotalBytes: Number(field(memory, /^SwapTotal:\s*(\d+)/m) ?? 0) * 1024,
+    cdiDirectories: wishes.cdiDirectories ?? defaultCdiDirectories,
   };
 }
 

@@ -9,7 +9,18 @@ export interface RuntimeSpec {
   readonly domainname?: string;
   readonly mounts: readonly MountSpec[];
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly hooks?: HooksSpec;
   readonly linux: LinuxSpec;
+}
+
+/** Stage -> programs of the host, in order. */
+export type HooksSpec = Readonly<Record<string, readonly HookSpec[]>>;
+export interface HookSpec {
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
 }
 
 export interface ProcessSpec {

@@ -1,16 +1,21 @@
-import { readdirSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { honouredFields } from "../../../src/engine/containers/create/host-config.ts";
 import type { ContainerConfig, HostConfig } from "../../../src/engine/types.ts";
 import { EngineProcess, until } from "../../support/engine-process.ts";
 
-/** Every HostConfig field that the engine accepts: set, and read back inside the container, from the kernel. Those whose effect is
- *  outside of the container have a test of their own below, or say where it is. */
+/** Every HostConfig field: set, and read back inside the container, from the kernel; or refused at create with its name. Those whose
+ *  effect is outside of the container have a test of their own below, or say where it is. */
 
 let engine: EngineProcess;
+const cdi = mkdtempSync(join(tmpdir(), "cdi-"));
 beforeAll(async () => {
-  engine = await EngineProcess.start();
+  writeFileSync(join(cdi, "devices.json"), JSON.stringify(cdiSpec), { mode: 0o644 });
+  engine = await EngineProcess.start({ TSCOMPOSE_CDI_SPEC_DIRS: cdi });
   await engine.run(
     ["sleep", "1000"],
     { NetworkMode: "bridge", IpcMode: "shareable", Binds: ["fields-shared:/shared"] },
@@ -20,7 +25,26 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await engine.dispose();
+  rmSync(cdi, { recursive: true });
 });
+
+/** The kernel's log stands for a device that a container does not have by itself. */
+const cdiSpec = {
+  cdiVersion: "0.6.0",
+  kind: "example.com/log",
+  containerEdits: { env: ["CDI_CLASS=log"] },
+  devices: [
+    {
+      name: "kernel",
+      containerEdits: {
+        env: ["CDI_DEVICE=kernel"],
+        deviceNodes: [{ path: "/dev/kernel-log", hostPath: "/dev/kmsg", permissions: "r" }],
+        mounts: [{ hostPath: "/etc/hostname", containerPath: "/run/driver/hostname", options: ["ro", "bind"] }],
+        additionalGids: [4321],
+      },
+    },
+  ],
+};
 
 const cg = "cd /sys/fs/cgroup";
 const disk =
@@ -153,12 +177,65 @@ const rows: Readonly<Record<string, Row | { readonly testedIn: string }>> = {
     `${cg}; head -1 memory/memory.oom_control`,
     "oom_kill_disable 1",
   ),
+  DeviceRequests: row(
+    { DeviceRequests: [{ Driver: "cdi", DeviceIDs: ["example.com/log=kernel"] }] },
+    "echo $CDI_CLASS $CDI_DEVICE; stat -c %t:%T /dev/kernel-log; grep -h 'c 1:11' /sys/fs/cgroup/devices/devices.list; " +
+      "wc -l < /run/driver/hostname; (echo > /run/driver/hostname) 2>&1 | grep -c ead-only; id -G | tr ' ' '\\n' | grep 4321",
+    "log kernel\n1:b\nc 1:11 r\n1\n1\n4321",
+  ),
+  CpuRealtimePeriod: { testedIn: "below: it depends on what the groups above have to give" },
+  CpuRealtimeRuntime: { testedIn: "below" },
   PidsLimit: row({ PidsLimit: 33 }, `${cg}; cat pids/pids.max`, "33"),
   Ulimits: row({ Ulimits: [{ Name: "nofile", Soft: 64, Hard: 128 }] }, "ulimit -Sn; ulimit -Hn", "64\n128"),
 };
 
-test("every field that is accepted has a row", () => {
+/** Fields that are refused, with a value that somebody might send. */
+const refused: Readonly<Record<string, object>> = {
+  Cgroup: { Cgroup: "container:neighbour" },
+  StorageOpt: { StorageOpt: { size: "1g" } },
+  CpuCount: { CpuCount: 1 },
+  CpuPercent: { CpuPercent: 50 },
+  IOMaximumIOps: { IOMaximumIOps: 10 },
+  IOMaximumBandwidth: { IOMaximumBandwidth: 10 },
+  KernelMemory: { KernelMemory: 4 << 20 },
+  KernelMemoryTCP: { KernelMemoryTCP: 4 << 20 },
+};
+
+/** Of the table in the reference of Docker's API (engine-api.md section 10). */
+const documented =
+  `Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove VolumeDriver VolumesFrom
+  ConsoleSize Annotations CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Cgroup Links Memory
+  MemoryReservation MemorySwap MemorySwappiness OomKillDisable PidsLimit Ulimits OomScoreAdj PidMode Privileged PublishAllPorts
+  ReadonlyRootfs SecurityOpt MaskedPaths ReadonlyPaths StorageOpt Tmpfs UTSMode UsernsMode ShmSize Sysctls Runtime Isolation Init
+  CgroupParent CpuShares NanoCpus CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpusetCpus CpusetMems CpuCount
+  CpuPercent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps Devices
+  DeviceCgroupRules DeviceRequests IOMaximumIOps IOMaximumBandwidth KernelMemory KernelMemoryTCP Mounts`.split(/\s+/);
+
+/** Of the engine's own type. */
+function declaredFields(): readonly string[] {
+  const source = readFileSync(new URL("../../../src/engine/types.ts", import.meta.url), "utf8");
+  return ["Resources", "HostConfig"].flatMap((name) => {
+    const [, body = ""] = new RegExp(`interface ${name}[^{]*\\{\\n((?:  .*\\n)+)\\}`).exec(source) ?? [];
+    return [...body.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, field = ""]) => field);
+  });
+}
+
+test("every field of Docker's API and of the engine's type has a row, and each row is honoured or refused", () => {
+  const all = new Set([...Object.keys(rows), ...Object.keys(refused)]);
+  expect(documented.length).toBeGreaterThan(70);
+  expect(documented.filter((field) => !all.has(field))).toEqual([]);
+  expect(declaredFields().length).toBeGreaterThan(65);
+  expect(declaredFields().filter((field) => !all.has(field))).toEqual([]);
   expect(Object.keys(rows).toSorted()).toEqual([...honouredFields].toSorted());
+});
+
+test.each(Object.entries(refused))("%s is refused at create, by its name", async (field, host) => {
+  await expect(engine.create(["true"], host)).rejects.toThrow(`HostConfig.${field}`);
+});
+
+test("a field that Docker does not know either is left alone, as with Docker", async () => {
+  const id = await engine.create(["true"], { Futuristic: ["x"] } as object);
+  await engine.docker.getContainer(id).remove();
 });
 
 describe("set, and read back inside", () => {
@@ -199,6 +276,60 @@ test("ports that are published answer on the host, those of all exposed ones too
     await engine.docker.getContainer(id).remove({ force: true });
     expect(await reachable(port)).toBe(false);
   }
+});
+
+describe("device requests", () => {
+  const create = (request: object): Promise<string> => engine.create(["true"], { DeviceRequests: [request] } as object);
+  test("for a CDI device that is not described name it, and what is known", async () => {
+    const failure = create({ Driver: "cdi", DeviceIDs: ["example.com/log=other"] });
+    await expect(failure).rejects.toThrow(
+      "unresolvable CDI devices example.com/log=other (known: example.com/log=kernel)",
+    );
+  });
+  test("for GPUs where there are none say so in Docker's words", async () => {
+    await expect(create({ Count: -1, Capabilities: [["gpu"]] })).rejects.toThrow(
+      'could not select device driver "" with capabilities: [[gpu]]',
+    );
+  });
+  test("do not follow a file that others can write", async () => {
+    writeFileSync(join(cdi, "open.json"), JSON.stringify({ ...cdiSpec, kind: "example.com/open" }), { mode: 0o666 });
+    try {
+      execFileSync("chmod", ["666", join(cdi, "open.json")]);
+      const failure = create({ Driver: "cdi", DeviceIDs: ["example.com/open=kernel"] });
+      await expect(failure).rejects.toThrow("open.json: it must belong to root");
+    } finally {
+      rmSync(join(cdi, "open.json"));
+    }
+  });
+  test("for GPUs get the devices that a vendor describes, as many as were asked for", async () => {
+    const device = (name: string): object => ({ name, containerEdits: { env: [`GPU_${name}=yes`] } });
+    const gpus = { cdiVersion: "0.6.0", kind: "nvidia.com/gpu", devices: ["0", "1", "all"].map(device) };
+    mkdirSync(cdi, { recursive: true });
+    writeFileSync(join(cdi, "nvidia.yaml"), JSON.stringify(gpus), { mode: 0o644 });
+    try {
+      const seen = async (request: object): Promise<string> => {
+        const host = { DeviceRequests: [{ Capabilities: [["gpu"]], ...request }] };
+        return (await engine.finish(["sh", "-c", "env | grep ^GPU_ | sort | tr '\\n' ' '"], host)).out.trim();
+      };
+      expect(await seen({ Count: -1 })).toBe("GPU_all=yes");
+      expect(await seen({ Count: 2 })).toBe("GPU_0=yes GPU_1=yes");
+      expect(await seen({ Driver: "nvidia", DeviceIDs: ["1"] })).toBe("GPU_1=yes");
+      await expect(seen({ Count: 3 })).rejects.toThrow("3 devices of nvidia.com/gpu are asked for, 2 are there");
+    } finally {
+      rmSync(join(cdi, "nvidia.yaml"));
+    }
+  });
+});
+
+test("real-time is given from what the groups above have, or refused naming the controller", async () => {
+  const host = { CpuRealtimePeriod: 500_000, CpuRealtimeRuntime: 5000 };
+  const budget = Number(readFileSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us", "latin1"));
+  const result = engine.finish(["sh", "-c", `${cg}/cpu; cat cpu.rt_period_us cpu.rt_runtime_us`], host);
+  if (budget > 0) expect((await result).out).toBe("500000\n5000\n");
+  else await expect(result).rejects.toThrow(/HostConfig.CpuRealtimeRuntime.*controller cpu/);
+  await expect(engine.create(["true"], { CpuRealtimePeriod: 1000, CpuRealtimeRuntime: 2000 })).rejects.toThrow(
+    "higher than",
+  );
 });
 
 test("a weight for a device is set, or refused by name where its scheduler has none", async () => {

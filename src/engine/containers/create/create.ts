@@ -15,6 +15,8 @@ import type { ContainerContext } from "../context.ts";
 import { exposedPorts, portRequests, requestedEndpoints } from "../network-plan.ts";
 import { containerPaths } from "../paths.ts";
 import type { ContainerRecord, RecordedState } from "../record.ts";
+import { readCdiDevices } from "../../runtime/cdi/cdi-registry.ts";
+import { requestedDevices } from "../../runtime/cdi/device-requests.ts";
 import { planDevices } from "../../runtime/devices.ts";
 import { checkHostConfig, normaliseHostConfig } from "./host-config.ts";
 import { checkConfig, commandOf, mergeConfig } from "./image-config.ts";
@@ -47,6 +49,10 @@ export async function createContainer(
     devices: hostConfig.Devices ?? [],
     rules: hostConfig.DeviceCgroupRules ?? [],
   });
+
+  if (hostConfig.DeviceRequests?.length) {
+    requestedDevices(hostConfig.DeviceRequests, readCdiDevices(ctx.host.cdiDirectories));
+  }
 
   const name = request.name ?? randomName((candidate) => ctx.registry.hasName(candidate));
   const undo = new UndoStack();

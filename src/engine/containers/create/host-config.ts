@@ -63,21 +63,20 @@ export const honouredFields: ReadonlySet<string> = new Set(
     "Mounts MaskedPaths ReadonlyPaths Init CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice " +
     "BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota " +
     "CpusetCpus CpusetMems Devices DeviceCgroupRules MemoryReservation MemorySwap MemorySwappiness " +
-    "OomKillDisable PidsLimit Ulimits"
+    "OomKillDisable PidsLimit Ulimits DeviceRequests CpuRealtimePeriod CpuRealtimeRuntime"
   ).split(" "),
 );
 
 /** Fields that have a reason of their own to be refused. */
 const refusals: Readonly<Record<string, string>> = {
-  CpuRealtimePeriod: "real-time scheduling is not supported",
-  CpuRealtimeRuntime: "real-time scheduling is not supported",
   Cgroup: "joining another container's cgroup is not supported",
   StorageOpt: "a size limit for the root file system is not supported",
-  DeviceRequests: "device requests (gpus, CDI) are not supported",
   CpuCount: "it is for Windows containers",
   CpuPercent: "it is for Windows containers",
   IOMaximumIOps: "it is for Windows containers",
   IOMaximumBandwidth: "it is for Windows containers",
+  KernelMemory: "the kernel has no such limit any more, Memory covers it",
+  KernelMemoryTCP: "the kernel has no such limit any more, Memory covers it",
 };
 
 /** Checks a normalised configuration. @throws request/invalid, request/unsupported, host/unsupported */

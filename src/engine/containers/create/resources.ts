@@ -3,6 +3,7 @@
 import { TscomposeError } from "../../../errors.ts";
 import type { HostProfile } from "../../runtime/host-profile.ts";
 import type { HostConfig, Resources } from "../../types.ts";
+import { checkRealtime } from "../realtime.ts";
 
 const minimumMemory = 6 * 1024 * 1024;
 
@@ -59,6 +60,7 @@ export function checkResources(
   checkNumbers(config);
   checkMemory(config);
   checkCpu(config, host);
+  checkRealtime(config);
   checkBlockIo(config);
   checkControllers(config, host);
   if (config.CgroupParent && !/^[a-zA-Z0-9/_.@:-]+$/.test(config.CgroupParent)) {
@@ -169,14 +171,15 @@ function checkControllers(config: Resources, host: HostProfile): void {
   for (const [field, controller] of Object.entries(controllers)) {
     if (!isSet(config[field as keyof Resources])) continue;
     const unsuited = host.cgroup.version === 2 && onlyVersion1.includes(field);
-    if (!unsuited && available(controller)) continue;
-    const why = unsuited
-      ? "cgroup version 2 has no such limit"
-      : `the cgroup controller ${controller} is not available`;
+    const lacking = field.startsWith("CpuRealtime") && !host.realtimeGroups;
+    if (!unsuited && !lacking && available(controller)) continue;
+    const missing = lacking ? "has no real-time groups in this kernel (CONFIG_RT_GROUP_SCHED)" : "is not available";
+    const why = unsuited ? "cgroup version 2 has no such limit" : `the cgroup controller ${controller} ${missing}`;
     throw new TscomposeError("host/unsupported", `HostConfig.${field} cannot be applied: ${why}`, {
-      hint: unsuited
-        ? `leave ${field} out`
-        : `enable the controller ${controller} (\`tscompose doctor\` shows them), or leave ${field} out`,
+      hint:
+        unsuited || lacking
+          ? `leave ${field} out`
+          : `enable the controller ${controller} (\`tscompose doctor\` shows them), or leave ${field} out`,
       details: { field, controller },
     });
   }

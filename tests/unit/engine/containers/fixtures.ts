@@ -17,6 +17,7 @@ export function hostProfile(change: Partial<HostProfile> = {}): HostProfile {
       mountPoints: controllers.map((name) => `/sys/fs/cgroup/${name}`),
       hybridUnified: undefined,
     },
+    realtimeGroups: true,
     appArmor: false,
     selinux: false,
     maskedPaths: ["/proc/kcore"],
@@ -24,6 +25,7 @@ export function hostProfile(change: Partial<HostProfile> = {}): HostProfile {
     cpuCount: 2,
     memoryBytes: 4 * 1024 ** 3,
     swapTotalBytes: 0,
+    cdiDirectories: [],
     ...change,
   };
 }

@@ -32,7 +32,6 @@ test("what a plain docker CLI sends is accepted and filled in as Docker does", (
 
 describe("each field is honoured or refused by its name", () => {
   test.each<[string, HostConfig]>([
-    ["DeviceRequests", { DeviceRequests: [{ Count: -1, Capabilities: [["gpu"]] }] }],
     ["StorageOpt", { StorageOpt: { size: "10G" } }],
     ["Cgroup", { Cgroup: "container:x" }],
     ["UsernsMode", { UsernsMode: "remap" }],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildSpec, type SpecInput } from "../../../../src/engine/runtime/build-spec.ts";
+import { noCdi } from "../../../../src/engine/runtime/cdi/cdi-plan.ts";
 import { planDevices } from "../../../../src/engine/runtime/devices.ts";
 import { rlimits, specText } from "../../../../src/engine/runtime/rlimits.ts";
 import type { RuntimeSpec } from "../../../../src/engine/runtime/spec-types.ts";
@@ -20,6 +21,7 @@ function build(
     user: { uid: 0, gid: 0, additionalGids: [], home: "/root" },
     namespaces: { network: "/proc/1/fd/9", ipc: "new", pid: "new", uts: "new", cgroup: "host" },
     devices: planDevices({ privileged: false, devices: [], rules: [] }),
+    cdi: noCdi,
     deviceNumbers: new Map(),
     files: [{ source: "/h", destination: "/etc/hosts", readOnly: false }],
     mounts: [],
