@@ -3,15 +3,25 @@ import type { IncomingHttpHeaders } from "node:http";
 import { TscomposeError } from "../errors.ts";
 import { registryCredentials } from "./bodies.ts";
 import { readShape } from "./shape.ts";
+import type { LocalFolder, NamedSource } from "../engine/build/types.ts";
 import type { RegistryCredentials, Ulimit } from "./wire.ts";
 
 /** What Docker's query has no place for: base64url of JSON. */
 export const buildOptionsHeader = "x-tscompose-build";
 
 export interface OwnBuildOptions {
-  /** The request is our own client's. */
-  readonly given: boolean;
+  /** It wants to hear of steps, not text. */
+  readonly rich: boolean;
+  readonly folder: LocalFolder | undefined;
+  readonly namedContexts: Readonly<Record<string, NamedSource>>;
+  readonly dockerfileText: string | undefined;
+  readonly ignoreText: string | undefined;
   readonly secrets: ReadonlyMap<string, Buffer>;
+  readonly ssh: ReadonlyMap<string, string>;
+  /** Stages. */
+  readonly noCacheFilter: readonly string[];
+  readonly check: boolean;
+  readonly debug: boolean;
   readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };
 }
 
@@ -84,16 +94,71 @@ export function credentialsByHost(headers: IncomingHttpHeaders): Readonly<Record
   return Object.fromEntries(entries);
 }
 
+function textOf(value: unknown, what: string): string | undefined {
+  if (value === undefined || typeof value === "string") return value;
+  throw invalid(what);
+}
+
+function textList(value: unknown, what: string): readonly string[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw invalid(what);
+  return value as readonly string[];
+}
+
+function folderOf(value: unknown, what: string): LocalFolder {
+  if (!isObject(value)) throw invalid(what);
+  const { path, bootId, dev, ino } = value;
+  if (typeof path !== "string" || !path.startsWith("/") || path.includes("\0")) throw invalid(what);
+  if (typeof bootId !== "string" || typeof dev !== "string" || typeof ino !== "string") throw invalid(what);
+  return { path, bootId, dev, ino };
+}
+
+function namedSource(value: unknown): NamedSource {
+  if (!isObject(value)) throw invalid("contexts");
+  const { kind, folder, url, reference } = value;
+  if (kind === "folder") return { kind, folder: folderOf(folder, "contexts") };
+  if (kind === "remote" && typeof url === "string") return { kind, url };
+  if (kind === "image" && typeof reference === "string") return { kind, reference };
+  throw invalid("contexts");
+}
+
+function namedSources(value: unknown): Readonly<Record<string, NamedSource>> {
+  if (value === undefined) return {};
+  if (!isObject(value)) throw invalid("contexts");
+  return Object.fromEntries(Object.entries(value).map(([name, source]) => [name, namedSource(source)]));
+}
+
+const foreign: OwnBuildOptions = {
+  rich: false,
+  folder: undefined,
+  namedContexts: {},
+  dockerfileText: undefined,
+  ignoreText: undefined,
+  secrets: new Map(),
+  ssh: new Map(),
+  noCacheFilter: [],
+  check: false,
+  debug: false,
+  allow: { networkHost: false, insecure: false },
+};
+
 /** @throws request/invalid */
 export function ownOptions(headers: IncomingHttpHeaders): OwnBuildOptions {
   const value = headerJson(headers, buildOptionsHeader);
-  if (!isObject(value)) return { given: false, secrets: new Map(), allow: { networkHost: false, insecure: false } };
+  if (!isObject(value)) return foreign;
   const secrets = Object.entries(stringMap(value["secrets"], "secrets"));
-  const given = value["allow"];
-  const allow: readonly unknown[] = Array.isArray(given) ? given : [];
+  const allow = textList(value["allow"], "allow");
   return {
-    given: true,
+    rich: value["rich"] === true,
+    folder: value["folder"] === undefined ? undefined : folderOf(value["folder"], "folder"),
+    namedContexts: namedSources(value["contexts"]),
+    dockerfileText: textOf(value["dockerfileText"], "dockerfileText"),
+    ignoreText: textOf(value["ignoreText"], "ignoreText"),
     secrets: new Map(secrets.map(([id, data]) => [id, Buffer.from(data, "base64")])),
+    ssh: new Map(Object.entries(stringMap(value["ssh"], "ssh"))),
+    noCacheFilter: textList(value["noCacheFilter"], "noCacheFilter"),
+    check: value["check"] === true,
+    debug: value["debug"] === true,
     allow: { networkHost: allow.includes("network.host"), insecure: allow.includes("security.insecure") },
   };
 }

@@ -8,6 +8,7 @@ import type { SupportedCommand } from "../spec/support.ts";
 
 import { connect } from "./connect.ts";
 import type { Globals } from "./globals.ts";
+import { localFolder } from "./local-folder.ts";
 import { createProgress, type Progress } from "./progress/progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -108,6 +109,16 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
         packContext: async (request) => {
           const { packContext } = await import("./pack-context.ts");
           return await packContext(request);
+        },
+        localFolder,
+        packLayout: async function* (directory, name) {
+          const { packLayout } = await import("./pack-layout.ts");
+          yield* packLayout(directory, name);
+        },
+        sshAgents: async (sources) => {
+          if (sources.length === 0) return { sockets: {}, close: () => undefined };
+          const { sshAgents } = await import("./ssh-agents.ts");
+          return await sshAgents(sources, terminal.environment);
         },
         readSecrets: async (secrets) => {
           const { readSecrets } = await import("./read-secrets.ts");

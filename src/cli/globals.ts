@@ -64,6 +64,12 @@ interface RawGlobals {
 const progressModes: readonly string[] = ["auto", "tty", "plain", "json", "quiet"];
 const ansiModes: readonly string[] = ["auto", "never", "always"];
 
+/** @throws compose/usage */
+export function withProgress(globals: Globals, progress: string): Globals {
+  if (!progressModes.includes(progress)) throw unknown("--progress", progress, progressModes);
+  return { ...globals, progress: progress as ProgressMode };
+}
+
 /** @throws compose/usage for a value that is none of those listed. */
 export function readGlobals(raw: object, environment: Readonly<Record<string, string | undefined>>): Globals {
   const given = raw as RawGlobals;

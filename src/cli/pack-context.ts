@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { open, readdir } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import type { PackedContext, PackRequest } from "../compose/context.ts";
 import { TscomposeError } from "../errors.ts";
 import { parseDockerfile } from "../engine/build/dockerfile/parse-dockerfile.ts";
@@ -12,8 +12,11 @@ import type { MatchState, PatternMatcher } from "../engine/build/ignore/pattern-
 import { emptyXattrs } from "../engine/images/tar/entry.ts";
 import type { TarEntry } from "../engine/images/tar/entry.ts";
 import { encodeHeader, endOfArchive, padding } from "../engine/images/tar/writer.ts";
+import { localFolder } from "./local-folder.ts";
 
 const chunkBytes = 1 << 18;
+/** Of a Dockerfile that goes with the request, which has bounds. */
+const maxSentText = 256 * 1024;
 const noBytes = Buffer.alloc(0);
 
 function entryOf(path: string, stat: ReturnType<typeof lstatSync>, type: TarEntry["type"]): TarEntry {
@@ -119,6 +122,10 @@ function basesOf(text: string): readonly string[] {
   }
 }
 
+const nothing: AsyncIterable<Buffer> = {
+  [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true as const, value: undefined }) }),
+};
+
 /** @throws build/invalid for a context or Dockerfile that is not there */
 export async function packContext(request: PackRequest): Promise<PackedContext> {
   const root = resolve(request.directory);
@@ -131,14 +138,34 @@ export async function packContext(request: PackRequest): Promise<PackedContext> 
   const inside = relative(root, path);
   const isInside = !inside.startsWith("..") && !isAbsolute(inside);
   const text = request.dockerfileText ?? readText(path, "the Dockerfile");
+  const bases = basesOf(text);
+  const [own, general] = ignoreFileNames(path);
+  if (request.as === "folder" && text.length <= maxSentText) {
+    const isGuest = request.dockerfileText !== undefined || !isInside;
+    const beside = !isInside && request.dockerfileText === undefined && existsSync(own);
+    return Promise.resolve({
+      archive: nothing,
+      folder: localFolder(root),
+      dockerfile: isInside ? inside : basename(path),
+      dockerfileText: isGuest ? text : undefined,
+      ignoreText: beside ? readText(own, "the ignore file") : undefined,
+      bases,
+    });
+  }
   const name = `.dockerfile.${createHash("sha256").update(text).digest("hex").slice(0, 20)}`;
   const extra = request.dockerfileText === undefined && isInside ? undefined : { name, text };
-  const [own, general] = ignoreFileNames(path);
   const ignoreFile = [own, join(root, ".dockerignore")].find((candidate) => existsSync(candidate));
   const patterns = ignoreFile === undefined ? [] : readIgnoreFile(readText(ignoreFile, "the ignore file"));
   const always = new Set(
     [inside, relative(root, own), general, ".dockerignore"].filter((item) => isInside || item === ".dockerignore"),
   );
   const walk = { root, matcher: patterns.length === 0 ? undefined : createPatternMatcher(patterns), always };
-  return Promise.resolve({ archive: pack(walk, extra), dockerfile: extra?.name ?? inside, bases: basesOf(text) });
+  return Promise.resolve({
+    archive: pack(walk, extra),
+    folder: undefined,
+    dockerfile: extra?.name ?? inside,
+    dockerfileText: undefined,
+    ignoreText: undefined,
+    bases,
+  });
 }

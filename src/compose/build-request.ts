@@ -5,7 +5,7 @@ import { label as labelNames } from "../planner/labels.ts";
 import type { Build, Project, Service, Ulimit } from "../spec/model.ts";
 import { parseBytes } from "../spec/units.ts";
 
-import type { SecretSource } from "./context.ts";
+import type { SecretSource, SshSource } from "./context.ts";
 
 export interface BuildOverrides {
   readonly noCache: boolean;
@@ -13,18 +13,32 @@ export interface BuildOverrides {
   /** On top of the file's. */
   readonly args: Readonly<Record<string, string>>;
   readonly memoryBytes: number | undefined;
+  readonly ssh: readonly SshSource[];
 }
+
+export type ContextReference =
+  | { readonly kind: "folder"; readonly directory: string }
+  /** A git repository or an archive, for the engine to fetch. */
+  | { readonly kind: "remote"; readonly url: string }
+  | { readonly kind: "image"; readonly reference: string }
+  /** What the build of that service gives. */
+  | { readonly kind: "service"; readonly service: string }
+  | { readonly kind: "layout"; readonly directory: string; readonly name: string };
 
 export interface BuildRequest {
   readonly reference: string;
-  readonly contextDirectory: string;
+  readonly context: Extract<ContextReference, { readonly kind: "folder" | "remote" }>;
+  /** By name. */
+  readonly contexts: Readonly<Record<string, ContextReference>>;
   /** Relative to the context. */
   readonly dockerfile: string;
   readonly dockerfileText: string | undefined;
   /** Of `POST /build`. */
   readonly query: Readonly<Record<string, unknown>>;
   readonly entitlements: readonly string[];
+  readonly noCacheFilter: readonly string[];
   readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshSource[];
   /** Attributes that have no effect here, for a warning. */
   readonly ignored: readonly string[];
 }
@@ -62,9 +76,32 @@ function platformOf(service: string, spec: Service, build: Build): string | unde
   throw unsupported(service, "platforms with several entries", "set platform on the service, and build one at a time");
 }
 
-function checkContext(service: string, context: string): void {
-  if (!/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(context)) return;
-  throw unsupported(service, `context ${context}`, "check the repository out, and name its folder");
+const remote = /^(?:https?|git|ssh):\/\/|^git@|^github\.com\//;
+
+/** Images by name, folders, repositories, other services, OCI layouts (`oci-layout://folder[:tag|@digest]`).
+ *  @throws request/unsupported */
+function contextReference(service: string, name: string, value: string): ContextReference {
+  if (remote.test(value)) return { kind: "remote", url: value };
+  const scheme = /^([a-z-]+):\/\/(.*)$/s.exec(value);
+  if (value.startsWith("service:")) return { kind: "service", service: value.slice("service:".length) };
+  if (scheme === null) return { kind: "folder", directory: value };
+  const [, kind, rest = ""] = scheme;
+  if (kind === "docker-image") return { kind: "image", reference: rest };
+  if (kind === "oci-layout") {
+    const parts = /^(.*?)(?:@(sha256:[0-9a-f]{64})|:([\w][\w.-]{0,127}))?$/s.exec(rest);
+    return { kind: "layout", directory: parts?.[1] ?? rest, name: parts?.[2] ?? parts?.[3] ?? "" };
+  }
+  throw unsupported(
+    service,
+    `additional_contexts: ${name}: ${value}`,
+    "use a folder, a git or https URL, docker-image://, oci-layout:// or service:",
+  );
+}
+
+function mainContext(service: string, value: string): BuildRequest["context"] {
+  const found = contextReference(service, "context", value);
+  if (found.kind === "folder" || found.kind === "remote") return found;
+  throw unsupported(service, `context ${value}`, "use a folder, or the URL of a git repository or an archive");
 }
 
 /** Whether the attribute asks for something. `false` and an empty list do not. */
@@ -73,26 +110,61 @@ function isGiven(value: unknown): boolean {
   return !Array.isArray(value) || value.length > 0;
 }
 
+function checkIsolation(service: string, { isolation }: Build): void {
+  if (isGiven(isolation) && isolation !== "default") throw unsupported(service, "isolation", "it is for Windows");
+}
+
+/** Where a service is, whether it takes part or not. */
+export function serviceOf(project: Project, name: string): Service | undefined {
+  return [project.services, project.disabledServices].find((services) => Object.hasOwn(services, name))?.[name];
+}
+
 /** @throws request/unsupported, spec/invalid */
 export function buildRequest(project: Project, service: string, overrides: BuildOverrides): BuildRequest {
-  const spec = project.services[service];
+  const spec = serviceOf(project, service);
   const build = spec?.build;
   if (spec === undefined || build === undefined) throw new Error(`service ${service} has no build`);
-  const context = build.context ?? ".";
-  checkContext(service, context);
-  if (isGiven(build.ssh)) throw unsupported(service, "ssh", "use a secret in its place");
-  if (isGiven(build.additional_contexts)) {
-    throw unsupported(service, "additional_contexts", "use a stage of the Dockerfile in its place");
-  }
-  if (isGiven(build.isolation)) throw unsupported(service, "isolation", "it is for Windows");
+  checkIsolation(service, build);
   const reference = imageName(project, service, spec);
-  const args = { ...givenValues(build.args ?? {}), ...overrides.args };
+  const ignored = (["cache_from", "cache_to", "provenance", "sbom"] as const).filter((key) => isGiven(build[key]));
+  return {
+    reference,
+    context: mainContext(service, build.context ?? "."),
+    contexts: Object.fromEntries(
+      Object.entries(build.additional_contexts ?? {}).map(([name, value]) => [
+        name,
+        contextReference(service, name, value),
+      ]),
+    ),
+    dockerfile: build.dockerfile ?? "Dockerfile",
+    dockerfileText: build.dockerfile_inline,
+    query: queryOf({ project, service, spec, build, reference }, overrides),
+    entitlements: [...(build.entitlements ?? []), ...(build.privileged === true ? ["security.insecure"] : [])],
+    noCacheFilter: build.no_cache_filter ?? [],
+    secrets: secretsOf(project, service, build),
+    ssh: [...(build.ssh ?? []).map(({ id, path }) => ({ id, path: path === "" ? undefined : path })), ...overrides.ssh],
+    ignored,
+  };
+}
+
+interface Subject {
+  readonly project: Project;
+  readonly service: string;
+  readonly spec: Service;
+  readonly build: Build;
+  readonly reference: string;
+}
+
+function queryOf(
+  { project, service, spec, build, reference }: Subject,
+  overrides: BuildOverrides,
+): Readonly<Record<string, unknown>> {
   const shmSize = build.shm_size === undefined ? undefined : parseBytes(build.shm_size);
   const query = {
     t: [...new Set([reference, ...(build.tags ?? [])])],
     dockerfile: build.dockerfile,
     target: build.target,
-    buildargs: JSON.stringify(args),
+    buildargs: JSON.stringify({ ...givenValues(build.args ?? {}), ...overrides.args }),
     labels: JSON.stringify({
       ...build.labels,
       [labelNames.project]: project.name,
@@ -108,19 +180,7 @@ export function buildRequest(project: Project, service: string, overrides: Build
     ulimits: build.ulimits === undefined ? undefined : JSON.stringify(ulimits(build.ulimits)),
     version: "1",
   };
-  const ignored = (["cache_from", "cache_to", "provenance", "sbom", "no_cache_filter"] as const).filter((key) =>
-    isGiven(build[key]),
-  );
-  return {
-    reference,
-    contextDirectory: context,
-    dockerfile: build.dockerfile ?? "Dockerfile",
-    dockerfileText: build.dockerfile_inline,
-    query: Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)),
-    entitlements: [...(build.entitlements ?? []), ...(build.privileged === true ? ["security.insecure"] : [])],
-    secrets: secretsOf(project, service, build),
-    ignored,
-  };
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
 }
 
 function givenValues(values: Readonly<Record<string, string | null>>): Readonly<Record<string, string>> {

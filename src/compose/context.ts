@@ -18,6 +18,13 @@ export interface ComposeContext {
   readonly credentials: (registry: string) => Promise<Credentials | undefined>;
   /** @throws build/invalid for a folder or Dockerfile that is not there */
   readonly packContext: (request: PackRequest) => Promise<PackedContext>;
+  /** How an engine on this machine finds a folder. @throws build/invalid */
+  readonly localFolder: (directory: string) => LocalFolder;
+  /** A tar of an OCI layout with one image of it, which then has no name.
+   *  @throws build/invalid for a folder that is none, or a tag or digest that it does not have; undefined: its only image */
+  readonly packLayout: (directory: string, name: string) => AsyncIterable<Buffer>;
+  /** Id -> socket of an agent that holds the keys. @throws build/invalid for one that cannot be had */
+  readonly sshAgents: (sources: readonly SshSource[]) => Promise<SshAgents>;
   /** Id -> base64. @throws build/invalid for a secret that cannot be read */
   readonly readSecrets: (secrets: readonly SecretSource[]) => Promise<Readonly<Record<string, string>>>;
 }
@@ -28,15 +35,41 @@ export interface PackRequest {
   readonly dockerfile: string;
   /** In place of a file. */
   readonly dockerfileText: string | undefined;
+  /** `folder`: the engine reads the files itself. */
+  readonly as: "archive" | "folder";
 }
 
 export interface PackedContext {
-  /** A tar. */
+  /** A tar; nothing where the engine reads the folder. */
   readonly archive: AsyncIterable<Buffer>;
+  readonly folder: LocalFolder | undefined;
   /** Its name in the archive. */
   readonly dockerfile: string;
+  /** For the engine: a Dockerfile that is not in the folder, and the ignore file beside it. */
+  readonly dockerfileText: string | undefined;
+  readonly ignoreText: string | undefined;
   /** Names of the base images, as written. */
   readonly bases: readonly string[];
+}
+
+/** See the engine's own type. */
+export interface LocalFolder {
+  readonly path: string;
+  readonly bootId: string;
+  readonly dev: string;
+  readonly ino: string;
+}
+
+/** An SSH agent's socket or a file with a private key; undefined: the agent of the environment. */
+export interface SshSource {
+  readonly id: string;
+  readonly path: string | undefined;
+}
+
+export interface SshAgents {
+  readonly sockets: Readonly<Record<string, string>>;
+  /** Ends the agents that were started for it. */
+  close(): void;
 }
 
 /** Where a secret is; one of the three. */

@@ -1,10 +1,11 @@
 /** `POST /build`: Docker's classic request (a tar and a query), answered by our builder. Source: engine-api reference, 5.1. */
 import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts";
-import type { BuildRequest } from "../../engine/build/types.ts";
+import type { BuildRequest, ContextSource } from "../../engine/build/types.ts";
 import { ok } from "../call.ts";
 import type { Call, Handler } from "../call.ts";
 import { readBoolean, readFilters, readInteger, readText } from "../query.ts";
 import { credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
+import type { OwnBuildOptions } from "../build-query.ts";
 import type { ProgressMessage } from "../wire.ts";
 
 function unsupported(what: string, hint: string): TscomposeError {
@@ -40,34 +41,48 @@ function extraHosts(call: Call): readonly string[] {
     .filter((value) => value !== "");
 }
 
+/** `remote`: a repository or a URL, for the engine to fetch. `client-session`: the body, as without it. */
+function contextOf(query: URLSearchParams, own: OwnBuildOptions): ContextSource {
+  const remote = readText(query, "remote");
+  if (remote !== undefined && remote !== "client-session") {
+    return { kind: "remote", url: remote };
+  }
+  return own.folder === undefined ? { kind: "tar" } : { kind: "folder", folder: own.folder };
+}
+
 function requestOf(call: Call): BuildRequest {
   const { query } = call;
   const version = readText(query, "version") ?? "1";
   if (version !== "1" && version !== "2")
     throw new TscomposeError("request/invalid", `invalid version ${version}`, { hint: "use 1 or 2" });
-  if (readText(query, "remote") !== undefined)
-    throw unsupported("a remote build context", "fetch it and send it as a tar");
   if (readBoolean(query, "squash")) throw unsupported("squash", "leave it out");
   const outputs = readText(query, "outputs");
   if (outputs !== undefined && outputs !== "null" && outputs !== "[]")
     throw unsupported("another output than the image store", "build, then save or export the image");
   const own = ownOptions(call.headers);
+  const noCache = readBoolean(query, "nocache");
   return {
+    context: contextOf(query, own),
+    namedContexts: own.namedContexts,
     dockerfile: readText(query, "dockerfile"),
-    dockerfileText: undefined,
+    dockerfileText: own.dockerfileText,
+    ignoreText: own.ignoreText,
     tags: query.getAll("t").filter((tag) => tag !== ""),
     target: readText(query, "target"),
     buildArgs: stringMap(jsonParameter(query, "buildargs"), "buildargs"),
     labels: stringMap(jsonParameter(query, "labels"), "labels"),
     platform: readText(query, "platform"),
-    noCache: readBoolean(query, "nocache"),
+    noCache: noCache ? "all" : own.noCacheFilter.length > 0 ? own.noCacheFilter : "none",
     pull: readBoolean(query, "pull"),
     quiet: readBoolean(query, "q"),
-    rich: own.given,
+    rich: own.rich,
     network: readText(query, "networkmode"),
     extraHosts: extraHosts(call),
     limits: limitsOf(call),
     secrets: own.secrets,
+    ssh: own.ssh,
+    check: own.check,
+    debug: own.debug,
     credentials: credentialsByHost(call.headers),
     allow: own.allow,
     signal: call.signal,
@@ -89,8 +104,9 @@ async function* lines(messages: AsyncIterable<ProgressMessage>): AsyncGenerator<
 function failureText(error: unknown): string {
   const message = errorMessage(error);
   if (!isTscomposeError(error)) return message;
-  const { line } = error.details;
-  const place = typeof line === "number" && line > 0 && !/ on line \d/.test(message) ? ` (line ${line})` : "";
+  const { line, isPlaced } = error.details;
+  const place =
+    isPlaced !== true && typeof line === "number" && line > 0 && !/ on line \d/.test(message) ? ` (line ${line})` : "";
   const hint = error.hint === undefined ? "" : `\n${error.hint}`;
   return typeof error.details["exitCode"] === "number" ? message : `${message}${place}${hint}`;
 }

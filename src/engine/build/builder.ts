@@ -13,19 +13,23 @@ import type { ImageStore } from "../images/types.ts";
 import { PushQueue } from "../streams/push-queue.ts";
 import type { HostConfig, OciHistory, OciImageConfig, ProgressMessage } from "../types.ts";
 import { renderFinding, renderPlace } from "./checks/render-finding.ts";
-import { dropIgnored, receiveContext } from "./files/receive-context.ts";
+import { FolderMirrors } from "./context/folder-mirrors.ts";
+import { openContext, openNamed } from "./context/open-context.ts";
+import type { ContextTools } from "./context/open-context.ts";
 import type { ContextFiles } from "./files/receive-context.ts";
 import type { ImageDraft } from "./plan/image-draft.ts";
 import { planBuild } from "./plan/plan-build.ts";
 import type { BuildPlan } from "./plan/plan-build.ts";
 import { proxyEnvironment } from "./plan/platform-args.ts";
+import type { NamedContext } from "./plan/options.ts";
 import { createImageResolver } from "./solve/base-images.ts";
 import type { BuildScope, Result } from "./solve/build-context.ts";
 import { CacheMounts } from "./solve/cache-mounts.ts";
 import { ClassicProgress } from "./solve/classic-progress.ts";
-import { dockerfileOf } from "./solve/dockerfile-of.ts";
 import type { DockerfileSource } from "./solve/dockerfile-of.ts";
 import type { BuildEvent } from "./solve/events.ts";
+import { StepProgress } from "./solve/step-progress.ts";
+import { RemoteOrigins } from "./solve/remote-origins.ts";
 import { removeLeftovers } from "./solve/run-container.ts";
 import type { BuildRoots } from "./solve/run-container.ts";
 import { Solver } from "./solve/solver.ts";
@@ -45,6 +49,7 @@ interface Parts extends BuilderOptions {
   readonly roots: BuildRoots;
   readonly cache: StepCache;
   readonly cacheMounts: CacheMounts;
+  readonly mirrors: FolderMirrors;
   readonly running: RunningSteps;
 }
 
@@ -59,13 +64,14 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
     roots,
     cache: new StepCache(join(roots.dataRoot, "cache"), options.images),
     cacheMounts: new CacheMounts(join(roots.dataRoot, "mounts")),
+    mirrors: new FolderMirrors(join(roots.dataRoot, "contexts")),
     running: new Map(),
   };
   return {
     build: (request, context) => startBuild(parts, request, context),
     prune: async (untilMs) => {
       const { deleted, spaceReclaimed } = parts.cache.prune(untilMs);
-      const mounts = untilMs === undefined ? await parts.cacheMounts.prune() : 0;
+      const mounts = untilMs === undefined ? (await parts.cacheMounts.prune()) + (await parts.mirrors.prune()) : 0;
       return { CachesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: spaceReclaimed + mounts };
     },
   };
@@ -76,6 +82,7 @@ const maxWaiting = 64 * 1024 * 1024;
 
 interface Started {
   readonly workspace: Workspace;
+  readonly tools: ContextTools;
   readonly context: ContextFiles;
   readonly source: DockerfileSource;
   readonly platform: Platform | undefined;
@@ -91,14 +98,27 @@ async function startBuild(
     request.platform === undefined ? undefined : parsePlatform(request.platform, hostPlatform(parts.engine.host.arch));
   const workspace = new Workspace(join(parts.roots.dataRoot, "work", randomBytes(8).toString("hex")), parts.images);
   try {
-    const context = await receiveContext(archive, workspace.newDirectory("context"));
-    const source = dockerfileOf(context, { name: request.dockerfile, text: request.dockerfileText });
-    dropIgnored(context, source.ignorePatterns);
-    return progressOf(parts, request, { workspace, context, source, platform }, tags);
+    const tools = toolsOf(parts, request, workspace);
+    const wanted = { name: request.dockerfile, text: request.dockerfileText, ignoreText: request.ignoreText };
+    const opened = await openContext(tools, { source: request.context, wanted, archive });
+    const started = { workspace, tools, context: opened.files, source: opened.source, platform };
+    return progressOf(parts, request, started, tags);
   } catch (error) {
     await closeWorkspace(parts, workspace);
     throw error;
   }
+}
+
+function toolsOf(parts: Parts, request: BuildRequest, workspace: Workspace): ContextTools {
+  return {
+    workspace,
+    mirrors: parts.mirrors,
+    knownHosts: join(parts.roots.dataRoot, "known_hosts"),
+    secrets: request.secrets,
+    ssh: request.ssh,
+    signal: request.signal,
+    defer: (release) => workspace.defer(release),
+  };
 }
 
 async function closeWorkspace(parts: Parts, workspace: Workspace): Promise<void> {
@@ -121,7 +141,7 @@ async function* progressOf(
   });
   const gone = new AbortController();
   const signal = AbortSignal.any([request.signal, gone.signal]);
-  const progress = new ClassicProgress();
+  const progress = request.rich ? new StepProgress() : new ClassicProgress();
   const emit = (event: BuildEvent): void => {
     if (request.quiet) return;
     for (const message of progress.messages(event)) queue.push(message);
@@ -132,7 +152,7 @@ async function* progressOf(
   };
   const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit }).then(
     (imageId) => {
-      if (request.quiet) queue.push({ stream: `${imageId}\n` });
+      if (request.quiet && imageId !== "") queue.push({ stream: `${imageId}\n` });
       queue.end();
     },
     (error: unknown) => {
@@ -158,7 +178,7 @@ function withExcerpt(error: unknown, { name, text }: DockerfileSource): unknown 
   const { position, excerpt } = renderPlace({ name, text }, place, error.message);
   return new TscomposeError(error.code, `${position}: ${error.message}\n${excerpt}`, {
     cause: error,
-    details: error.details,
+    details: { ...error.details, isPlaced: true },
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
 }
@@ -171,6 +191,7 @@ interface Running extends Started {
 async function runBuild(parts: Parts, request: BuildRequest, running: Running): Promise<string> {
   const { source, emit } = running;
   const buildPlatform = hostPlatform(parts.engine.host.arch);
+  const named = await openContexts(running.tools, request, running.context);
   const plan = await planBuild(
     source.text,
     {
@@ -179,9 +200,9 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
       labels: request.labels,
       platform: running.platform,
       buildPlatform,
-      namedContexts: {},
+      namedContexts: named.meanings,
       ignorePatterns: source.ignorePatterns,
-      noCache: request.noCache ? "all" : "none",
+      noCache: request.noCache,
       network: networkOf(request.network),
       cacheNamespace: "",
     },
@@ -194,14 +215,22 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
       signal: request.signal,
     }),
   );
-  emit({ kind: "planned", lines: plan.lines, findings: plan.findings });
+  emit({
+    kind: "planned",
+    lines: plan.lines,
+    findings: plan.findings,
+    steps: plan.steps.map(({ id, title }) => ({ id, title })),
+    bases: plan.baseTitles.map(({ title }) => title),
+  });
+  if (request.check) return "";
   const solver = new Solver({
-    scope: scopeOf(parts, request, { running, plan }),
+    scope: scopeOf(parts, request, { running, plan, contexts: named.files }),
     steps: plan.steps,
     cache: parts.cache,
     running: parts.running,
     platform: running.platform ?? buildPlatform,
     emit,
+    keepFailed: request.debug,
   });
   const result = await solver.solve(plan.result);
   request.signal.throwIfAborted();
@@ -210,6 +239,27 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
   if (result.chainId !== undefined && plan.result.kind === "step") parts.images.keepChain(result.chainId);
   emit({ kind: "done", imageId, tags: running.tags });
   return imageId;
+}
+
+interface NamedContexts {
+  readonly meanings: Readonly<Record<string, NamedContext>>;
+  /** By what the plan calls them. */
+  readonly files: ReadonlyMap<string, ContextFiles>;
+}
+
+async function openContexts(tools: ContextTools, request: BuildRequest, main: ContextFiles): Promise<NamedContexts> {
+  const opened = await Promise.all(
+    Object.entries(request.namedContexts).map(async ([name, source]): Promise<[string, NamedContext, ContextFiles?]> =>
+      source.kind === "image"
+        ? [name, { kind: "image", reference: source.reference }]
+        : [name, { kind: "local", name: `named:${name}` }, await openNamed(tools, name, source)],
+    ),
+  );
+  const files = opened.flatMap(([name, , found]) => (found === undefined ? [] : [[`named:${name}`, found] as const]));
+  return {
+    meanings: Object.fromEntries(opened.map(([name, meaning]) => [name, meaning])),
+    files: new Map([["context", main], ...files]),
+  };
 }
 
 function networkOf(given: string | undefined): "default" | "none" | "host" {
@@ -240,7 +290,11 @@ function limitsOf(request: BuildRequest): HostConfig {
 function scopeOf(
   parts: Parts,
   request: BuildRequest,
-  build: { readonly running: Running; readonly plan: BuildPlan },
+  build: {
+    readonly running: Running;
+    readonly plan: BuildPlan;
+    readonly contexts: ReadonlyMap<string, ContextFiles>;
+  },
 ): BuildScope {
   return {
     engine: parts.engine,
@@ -248,8 +302,11 @@ function scopeOf(
     initLayer: parts.initLayer,
     workspace: build.running.workspace,
     cacheMounts: parts.cacheMounts,
-    contexts: new Map([["context", build.running.context]]),
+    contexts: build.contexts,
     secrets: request.secrets,
+    ssh: request.ssh,
+    knownHosts: build.running.tools.knownHosts,
+    remotes: new RemoteOrigins(),
     limits: limitsOf(request),
     proxies: proxyEnvironment(request.buildArgs),
     epochSeconds: build.plan.epochSeconds,

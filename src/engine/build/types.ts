@@ -1,11 +1,37 @@
 /** What the API asks of the builder. Types only. */
 import type { ProgressMessage, RegistryCredentials, Ulimit } from "../types.ts";
 
+/** A folder of the machine that the engine runs on, and the proof that the client means the same one. */
+export interface LocalFolder {
+  /** Absolute. */
+  readonly path: string;
+  /** /proc/sys/kernel/random/boot_id as the client reads it. */
+  readonly bootId: string;
+  /** Of the folder, in decimal. */
+  readonly dev: string;
+  readonly ino: string;
+}
+
+export type ContextSource =
+  /** The body of the request. */
+  | { readonly kind: "tar" }
+  | { readonly kind: "folder"; readonly folder: LocalFolder }
+  /** A git repository, an archive, or a Dockerfile. */
+  | { readonly kind: "remote"; readonly url: string };
+
+/** What `FROM name` and `--from=name` mean. */
+export type NamedSource =
+  Exclude<ContextSource, { readonly kind: "tar" }> | { readonly kind: "image"; readonly reference: string };
+
 export interface BuildRequest {
+  readonly context: ContextSource;
+  readonly namedContexts: Readonly<Record<string, NamedSource>>;
   /** Path of the Dockerfile in the context; default `Dockerfile`. */
   readonly dockerfile: string | undefined;
   /** The text itself, in place of a file. */
   readonly dockerfileText: string | undefined;
+  /** Text of the ignore file, where it is not in the context. */
+  readonly ignoreText: string | undefined;
   readonly tags: readonly string[];
   /** Undefined: the last stage. */
   readonly target: string | undefined;
@@ -14,7 +40,8 @@ export interface BuildRequest {
   readonly labels: Readonly<Record<string, string>>;
   /** `os/arch[/variant]`. */
   readonly platform: string | undefined;
-  readonly noCache: boolean;
+  /** What takes nothing from the cache: stages by name. */
+  readonly noCache: "none" | "all" | readonly string[];
   /** Ask the registry for newer base images. */
   readonly pull: boolean;
   readonly quiet: boolean;
@@ -37,6 +64,12 @@ export interface BuildRequest {
   };
   /** By id. */
   readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Id -> socket of the client's SSH agent, on this machine. */
+  readonly ssh: ReadonlyMap<string, string>;
+  /** Only look for problems: findings are told, nothing is built. */
+  readonly check: boolean;
+  /** Keep the files before a RUN step that fails as an image without a name, and tell of it. */
+  readonly debug: boolean;
   /** Registry host -> credentials. */
   readonly credentials: Readonly<Record<string, RegistryCredentials>>;
   readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };

@@ -43,7 +43,12 @@ describe.skipIf(peer === undefined)(`generated builds are BuildKit's, file by fi
   });
 
   async function ourBuild(context: string): Promise<string | undefined> {
-    const packed = await packContext({ directory: context, dockerfile: "Dockerfile", dockerfileText: undefined });
+    const packed = await packContext({
+      directory: context,
+      dockerfile: "Dockerfile",
+      dockerfileText: undefined,
+      as: "archive",
+    });
     const stream = await engine.docker.buildImage(Readable.from(packed.archive), {
       t: "ours",
       dockerfile: packed.dockerfile,

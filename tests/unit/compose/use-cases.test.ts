@@ -41,6 +41,13 @@ function context(): ComposeContext {
     confirm: () => Promise.resolve(false),
     credentials: () => Promise.resolve(undefined),
     packContext: () => Promise.reject(new Error("nothing is built here")),
+    localFolder: () => {
+      throw new Error("nothing is built here");
+    },
+    packLayout: () => {
+      throw new Error("nothing is built here");
+    },
+    sshAgents: () => Promise.reject(new Error("nothing is built here")),
     readSecrets: () => Promise.resolve({}),
   };
 }

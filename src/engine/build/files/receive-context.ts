@@ -88,6 +88,11 @@ export async function receiveContext(archive: AsyncIterable<Buffer>, directory: 
   }
 }
 
+/** A context without files. */
+export function emptyContext(directory: string): ContextFiles {
+  return { directory, contents: new Map() };
+}
+
 /** Takes out what the patterns match. A directory that matches stays while `!` patterns keep something in it. */
 export function dropIgnored(context: ContextFiles, patterns: readonly string[]): void {
   if (patterns.length === 0) return;

@@ -1,4 +1,5 @@
 /** COPY and ADD: sources, destination and options to copy actions. */
+import { isGitUrl } from "../context/git-url.ts";
 import { rules } from "../checks/rules.ts";
 import type { AddInstruction, CopyInstruction, SourceContent } from "../dockerfile/instruction.ts";
 import { goQuote } from "../dockerfile/go-text.ts";
@@ -22,10 +23,6 @@ interface CopyRequest {
   readonly chown: string;
   readonly chmod: string;
   readonly checksum: string;
-}
-
-export function isGitUrl(source: string): boolean {
-  return /^(?:git:\/\/|ssh:\/\/|git@)/.test(source) || /^https?:\/\/[^#?]*\.git(?:[#?].*)?$/.test(source);
 }
 
 function isHttpUrl(source: string): boolean {

@@ -3,6 +3,7 @@ import type { ContainerContext } from "../../containers/context.ts";
 import type { HostConfig } from "../../types.ts";
 import type { ContextFiles } from "../files/receive-context.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
+import type { RemoteOrigins } from "./remote-origins.ts";
 import type { BuildRoots } from "./run-container.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -16,6 +17,11 @@ export interface BuildScope {
   /** By name: "context" is the main one. */
   readonly contexts: ReadonlyMap<string, ContextFiles>;
   readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Id -> socket of the client's SSH agent. */
+  readonly ssh: ReadonlyMap<string, string>;
+  /** Host keys of git servers that were seen first. */
+  readonly knownHosts: string;
+  readonly remotes: RemoteOrigins;
   /** Of RUN: memory, shm size, ulimits, extra hosts, ... */
   readonly limits: HostConfig;
   /** `NAME=value` that RUN gets and no key or image holds. */

@@ -38,6 +38,9 @@ export class ClassicProgress {
       case "finished":
         this.#step(event.step).finished = { cached: event.cached, chainId: event.chainId };
         return this.#advance();
+      case "failed":
+      case "kept":
+        return [];
       case "pull":
         return [event.message];
       case "done":

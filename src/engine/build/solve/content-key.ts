@@ -40,7 +40,9 @@ function actionParts(action: CopyAction, facts: KeyFacts): unknown {
   const from =
     origin.kind === "files"
       ? { path: origin.path, include: origin.include, files: facts.sourceKey(origin.source, { kind: "copy", action }) }
-      : origin;
+      : origin.kind === "inline"
+        ? origin
+        : { ...origin, fetched: facts.sourceKey({ kind: "scratch" }, { kind: "copy", action }) };
   return { destination, chown, mode: mode?.kind === "symbolic" ? mode.text : mode?.mode, exclude, unpack, from };
 }
 

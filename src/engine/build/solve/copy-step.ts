@@ -10,7 +10,6 @@ import { isArchive, unpackArchive } from "../files/unpack-archive.ts";
 import { ownerOf } from "../files/user-of.ts";
 import type { CopyAction, CopyStep, MkdirStep, Source } from "../plan/steps.ts";
 import type { BuildScope } from "./build-context.ts";
-import { fetchUrl } from "./fetch-url.ts";
 import { writeInline } from "./inline-file.ts";
 
 /** The files of a source to read, and what is known of their contents. */
@@ -40,9 +39,10 @@ function namedEntries(tree: Tree, origin: Extract<CopyAction["origin"], { kind: 
 }
 
 /** What the files that an action reads are, for the content key. */
-export async function digestAction(action: CopyAction, open: OpenSource): Promise<string> {
+export async function digestAction(scope: BuildScope, action: CopyAction, open: OpenSource): Promise<string> {
   const { origin } = action;
-  if (origin.kind !== "files") return "";
+  if (origin.kind === "inline") return "";
+  if (origin.kind !== "files") return scope.remotes.digest(scope, origin);
   const { tree, known } = open(origin.source);
   const sources = namedEntries(tree, origin);
   return digestSources(tree, sources, { include: origin.include, exclude: action.exclude, known });
@@ -87,7 +87,7 @@ async function applyAction(
       return;
     }
     case "url": {
-      const directory = await fetchUrl(scope, origin);
+      const { directory } = await scope.remotes.get(scope, origin);
       if (!action.unpack) {
         await copyFrom(directory, origin.name);
         return;
@@ -100,10 +100,10 @@ async function applyAction(
       }
       return;
     }
-    case "git":
-      throw new TscomposeError("request/unsupported", `ADD of a git repository is not supported: ${origin.url}`, {
-        hint: "fetch it in a RUN step, or put a checkout into the build context",
-      });
+    case "git": {
+      const { directory } = await scope.remotes.get(scope, origin);
+      await copyFrom(directory, "");
+    }
   }
 
   async function copyFrom(directory: string, name: string): Promise<void> {

@@ -30,11 +30,16 @@ export interface DockerfileSource {
   readonly ignorePatterns: readonly string[];
 }
 
+export interface WantedDockerfile {
+  readonly name: string | undefined;
+  /** In place of the file. */
+  readonly text: string | undefined;
+  /** In place of the ignore files of the context. */
+  readonly ignoreText: string | undefined;
+}
+
 /** @throws build/invalid with Docker's text where there is no such file */
-export function dockerfileOf(
-  context: ContextFiles,
-  wanted: { readonly name: string | undefined; readonly text: string | undefined },
-): DockerfileSource {
+export function dockerfileOf(context: ContextFiles, wanted: WantedDockerfile): DockerfileSource {
   const name = wanted.name === undefined || wanted.name === "" ? "Dockerfile" : wanted.name;
   const tree = new Tree(context.directory);
   try {
@@ -44,11 +49,22 @@ export function dockerfileOf(
         hint: "name the Dockerfile relative to the build context",
       });
     const [own, general] = ignoreFileNames(name);
-    const ignore = (wanted.text === undefined ? readText(tree, own) : undefined) ?? readText(tree, general) ?? "";
+    const beside = wanted.text === undefined ? readText(tree, own) : undefined;
+    const ignore = wanted.ignoreText ?? beside ?? readText(tree, general) ?? "";
     // Clients put a Dockerfile that is no part of the context into it under such a name.
-    const isGuest = /^\.dockerfile\.[0-9a-f]{20}$/.test(name);
+    const isGuest = wanted.text === undefined && /^\.dockerfile\.[0-9a-f]{20}$/.test(name);
     if (isGuest) removeTree(tree.fd, Buffer.from(name));
     return { name: isGuest ? "Dockerfile" : name, text, ignorePatterns: readIgnoreFile(ignore) };
+  } finally {
+    tree.close();
+  }
+}
+
+/** Of the `.dockerignore` in a folder. */
+export function ignorePatternsOf(directory: string): readonly string[] {
+  const tree = new Tree(directory);
+  try {
+    return readIgnoreFile(readText(tree, ".dockerignore") ?? "");
   } finally {
     tree.close();
   }

@@ -3,7 +3,14 @@ import type { Finding } from "../checks/linter.ts";
 import type { PlanLine } from "../plan/plan-build.ts";
 
 export type BuildEvent =
-  | { readonly kind: "planned"; readonly lines: readonly PlanLine[]; readonly findings: readonly Finding[] }
+  | {
+      readonly kind: "planned";
+      readonly lines: readonly PlanLine[];
+      readonly findings: readonly Finding[];
+      readonly steps: readonly { readonly id: number; readonly title: string }[];
+      /** `[1/3] FROM docker.io/library/busybox:latest`; they are there. */
+      readonly bases: readonly string[];
+    }
   /** The step runs, it was not in the cache. */
   | { readonly kind: "started"; readonly step: number }
   | { readonly kind: "output"; readonly step: number; readonly data: Buffer }
@@ -14,6 +21,9 @@ export type BuildEvent =
       readonly chainId: string;
       readonly ms: number;
     }
+  | { readonly kind: "failed"; readonly step: number; readonly ms: number }
+  /** The state before the step that failed, as an image without a name. */
+  | { readonly kind: "kept"; readonly imageId: string; readonly command: readonly string[] }
   /** About a base image that is being pulled, in the words of the pull. */
   | { readonly kind: "pull"; readonly message: object }
   | { readonly kind: "done"; readonly imageId: string; readonly tags: readonly string[] };

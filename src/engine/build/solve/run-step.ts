@@ -7,11 +7,13 @@ import { TscomposeError } from "../../../errors.ts";
 import type { ResolvedMount } from "../../containers/record.ts";
 import { copyEntry } from "../files/copy-tree.ts";
 import { shown, toBytes, Tree } from "../files/tree.ts";
-import type { RunStep, StepMount, StepSecret } from "../plan/steps.ts";
+import type { RunStep, StepMount, StepSecret, StepSsh } from "../plan/steps.ts";
 import type { BuildScope } from "./build-context.ts";
 import type { LeasedCache } from "./cache-mounts.ts";
 import { rememberStubs } from "./mount-stubs.ts";
 import { runContainer } from "./run-container.ts";
+import { forwardAgent } from "./ssh-forward.ts";
+import type { SshForward } from "./ssh-forward.ts";
 
 /** Where the files of a mount's source are on this machine. */
 export type SourceDirectory = (mount: StepMount) => string;
@@ -20,7 +22,8 @@ interface Prepared {
   readonly mounts: ResolvedMount[];
   readonly env: string[];
   readonly leases: LeasedCache[];
-  /** Files with secrets: gone as soon as the step has ended. */
+  readonly forwards: SshForward[];
+  /** Files with secrets, and sockets: gone as soon as the step has ended. */
   readonly secretDir: string;
 }
 
@@ -124,13 +127,32 @@ function addSecret(scope: BuildScope, secret: StepSecret, prepared: Prepared): v
   prepared.mounts.push(bind(path, secret.target, "ro"));
 }
 
+async function addSsh(
+  scope: BuildScope,
+  ssh: StepSsh,
+  { prepared, index }: { readonly prepared: Prepared; readonly index: number },
+): Promise<void> {
+  const agent = scope.ssh.get(ssh.id);
+  if (agent === undefined) {
+    if (!ssh.required) return;
+    throw new TscomposeError("build/failed", `unset ssh forward key ${ssh.id}`, {
+      hint: `give the build an SSH agent: --ssh ${ssh.id}, or ssh: [${ssh.id}] in the build section`,
+    });
+  }
+  const target = ssh.target ?? `/run/buildkit/ssh_agent.${index}`;
+  const path = join(prepared.secretDir, `agent.${index}`);
+  prepared.forwards.push(await forwardAgent(agent, path, ssh));
+  prepared.mounts.push(bind(path, target, "rw"));
+  if (index === 0) prepared.env.push(`SSH_AUTH_SOCK=${target}`);
+}
+
 async function prepare(
   scope: BuildScope,
   step: RunStep,
   at: { readonly sourceOf: SourceDirectory; readonly id: string },
 ): Promise<Prepared> {
   const secretDir = join(scope.roots.runRoot, "secrets", at.id);
-  const prepared: Prepared = { mounts: [], env: [], leases: [], secretDir };
+  const prepared: Prepared = { mounts: [], env: [], leases: [], forwards: [], secretDir };
   try {
     for (const mount of step.mounts) {
       if (mount.type === "tmpfs") prepared.mounts.push(tmpfsMount(mount));
@@ -139,8 +161,7 @@ async function prepare(
       else prepared.mounts.push(bindMount(scope, mount, at.sourceOf));
     }
     for (const secret of step.secrets) addSecret(scope, secret, prepared);
-    const ssh = step.ssh.find(({ required }) => required);
-    if (ssh !== undefined) throw new TscomposeError("build/failed", `unset ssh forward key ${ssh.id}`);
+    for (const [index, ssh] of step.ssh.entries()) await addSsh(scope, ssh, { prepared, index });
     if (step.script !== undefined) prepared.mounts.push(scriptMount(scope, step.script));
     return prepared;
   } catch (error) {
@@ -161,6 +182,7 @@ function scriptMount(scope: BuildScope, script: NonNullable<RunStep["script"]>):
 
 async function cleanUp(prepared: Prepared): Promise<void> {
   for (const lease of prepared.leases) lease.release();
+  for (const forward of prepared.forwards) forward.close();
   await rm(prepared.secretDir, { recursive: true, force: true });
 }
 

@@ -5,7 +5,7 @@ import { formatPlatform } from "../../images/platform.ts";
 import type { Platform } from "../../images/platform.ts";
 import { clampTimes } from "../files/clamp-times.ts";
 import { dropUnchanged } from "../files/drop-unchanged.ts";
-import type { Source, Step, StepMount } from "../plan/steps.ts";
+import type { RunStep, Source, Step, StepMount } from "../plan/steps.ts";
 import type { BuildScope, Result } from "./build-context.ts";
 import { contentKey } from "./content-key.ts";
 import type { SourceUse } from "./content-key.ts";
@@ -27,6 +27,8 @@ export interface SolveOptions {
   readonly running: RunningSteps;
   readonly platform: Platform;
   readonly emit: (event: BuildEvent) => void;
+  /** Of a RUN step that fails the state before it is kept as an image. */
+  readonly keepFailed: boolean;
 }
 
 const scratch: Result = { chainId: undefined, diffIds: [], madeMs: [] };
@@ -119,18 +121,38 @@ export class Solver {
   }
 
   async #perform(step: Step, key: string, inputs: ReadonlyMap<Source, Result>): Promise<CachedResult> {
-    const { cache } = this.#options;
+    const { cache, emit } = this.#options;
     await this.#turn();
+    const startedMs = performance.now();
     try {
       const result = await this.#execute(step, inputs);
       cache.add(key, result, step.source.slice(0, 200));
       return result;
     } catch (error) {
+      emit({ kind: "failed", step: step.id, ms: performance.now() - startedMs });
+      if (step.kind === "run" && this.#options.keepFailed && isTscomposeError(error, "build/failed"))
+        await this.#keep(step, inputs.get(step.parent) ?? scratch);
       throw placed(error, step);
     } finally {
       this.#active -= 1;
       this.#queue.shift()?.();
     }
+  }
+
+  async #keep(step: RunStep, parent: Result): Promise<void> {
+    const { scope, platform, emit } = this.#options;
+    const imageId = await scope.engine.images.commitImage(
+      {
+        created: new Date().toISOString(),
+        architecture: platform.architecture,
+        os: platform.os,
+        config: { Env: step.env, WorkingDir: step.cwd, User: step.user, Cmd: ["/bin/sh"] },
+        rootfs: { type: "layers", diff_ids: parent.diffIds },
+        history: [],
+      },
+      [],
+    );
+    emit({ kind: "kept", imageId, command: step.args });
   }
 
   async #turn(): Promise<void> {
@@ -223,7 +245,8 @@ export class Solver {
     const digests = new Map<unknown, string>();
     const open = (source: Source): ReadableSource => this.#open(source, inputs.get(source) ?? scratch);
     if (step.kind === "copy")
-      for (const action of step.actions) digests.set(action, await placing(step, () => digestAction(action, open)));
+      for (const action of step.actions)
+        digests.set(action, await placing(step, () => digestAction(scope, action, open)));
     if (step.kind === "run") {
       for (const mount of step.mounts) {
         if (mount.source.kind !== "context") continue;

@@ -19,12 +19,18 @@ export class Workspace {
   readonly #images: ImageStore;
   readonly #mounts = new Set<string>();
   readonly #trees = new Map<string, { readonly tree: Tree; readonly path: string }>();
+  readonly #deferred: (() => void)[] = [];
   #count = 0;
 
   constructor(directory: string, images: ImageStore) {
     this.directory = directory;
     this.#images = images;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** `release` is called at the end, when nothing of the build reads any more. */
+  defer(release: () => void): void {
+    this.#deferred.push(release);
   }
 
   /** A new, empty directory. */
@@ -99,6 +105,7 @@ export class Workspace {
     };
     for (const { tree } of this.#trees.values()) attempt(() => tree.close());
     for (const root of [...this.#mounts].toReversed()) attempt(() => this.unmount(root));
+    for (const release of this.#deferred) attempt(release);
     await rm(this.directory, { recursive: true, force: true }).catch((error: unknown) => errors.push(error));
     return errors;
   }

@@ -6,7 +6,13 @@ import type { BuildEvent } from "../../../../../src/engine/build/solve/events.ts
 const chain = (digit: string): string => `sha256:${digit.repeat(64)}`;
 const line = (text: string, step?: number): PlanLine => ({ text, step, isFrom: false, imageId: undefined });
 const from: PlanLine = { text: "FROM busybox", step: undefined, isFrom: true, imageId: chain("a") };
-const planned = (...lines: readonly PlanLine[]): BuildEvent => ({ kind: "planned", lines, findings: [] });
+const planned = (...lines: readonly PlanLine[]): BuildEvent => ({
+  kind: "planned",
+  lines,
+  findings: [],
+  steps: [],
+  bases: [],
+});
 const output = (step: number, text: string): BuildEvent => ({
   kind: "output",
   step,

@@ -1,0 +1,183 @@
+/** Mirrors of the folders that clients on this machine build from: `<data root>/build/contexts/<key>/` with `files` and `index.json`.
+ *  A key stands for a folder and its ignore patterns. */
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { TscomposeError } from "../../../errors.ts";
+import { writeAtomic } from "../../../host/atomic-file.ts";
+import { O_DIRECTORY } from "../../../host/libc.ts";
+import { directorySize } from "../../volumes/directory-size.ts";
+import type { ContextFiles } from "../files/receive-context.ts";
+import { Tree } from "../files/tree.ts";
+import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
+import type { LocalFolder } from "../types.ts";
+import { Mirror } from "./mirror.ts";
+import type { MirrorIndex } from "./mirror.ts";
+
+export interface LeasedFolder {
+  readonly files: ContextFiles;
+  release(): void;
+}
+
+/** One that no build has used for so long is removed when an engine starts. */
+const keptMs = 7 * 24 * 3600 * 1000;
+
+const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+
+/** The folder, when it is the one that the client means.
+ *  @throws build/invalid for one that is not there, engine/elsewhere where the client sees another machine */
+export function openFolder(folder: LocalFolder): number {
+  if (folder.bootId !== bootId()) throw elsewhere(folder);
+  let fd: number;
+  try {
+    fd = openSync(folder.path, constants.O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    throw elsewhere(folder, error);
+  }
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  if (String(dev) === folder.dev && String(ino) === folder.ino) return fd;
+  closeSync(fd);
+  throw elsewhere(folder);
+}
+
+/** The client then sends an archive. */
+function elsewhere({ path }: LocalFolder, cause?: unknown): TscomposeError {
+  return new TscomposeError("request/conflict", `the engine does not see the folder ${path} of the client`, {
+    details: { contextElsewhere: true },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+export class FolderMirrors {
+  readonly #dir: string;
+  readonly #users = new Map<string, number>();
+  /** Mirrors that are being brought up to date, one at a time each. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(dir)) {
+      const used = statSync(join(dir, name, "index.json"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      if (used < Date.now() - keptMs) rmSync(join(dir, name), { recursive: true, force: true });
+    }
+  }
+
+  /** The files as they are now. `spare`: a new directory, for a copy of their own while another build uses an older state. */
+  async lease(folder: LocalFolder, patterns: readonly string[], spare: () => string): Promise<LeasedFolder> {
+    const key = createHash("sha256")
+      .update(JSON.stringify([folder.path, folder.dev, folder.ino, patterns]))
+      .digest("hex");
+    const before = this.#turns.get(key) ?? Promise.resolve();
+    const turn = before.then(() => this.#update(key, { folder, patterns, spare }));
+    const settled = turn.catch(() => undefined);
+    this.#turns.set(key, settled);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(key) === settled) this.#turns.delete(key);
+    }
+  }
+
+  async #update(
+    key: string,
+    at: { readonly folder: LocalFolder; readonly patterns: readonly string[]; readonly spare: () => string },
+  ): Promise<LeasedFolder> {
+    const path = join(this.#dir, key, "index.json");
+    const files = join(this.#dir, key, "files");
+    const known = readIndex(path);
+    // Without an index nothing is known about the files: a change was cut short.
+    if (known === undefined) await rm(files, { recursive: true, force: true });
+    mkdirSync(files, { recursive: true, mode: 0o755 });
+    const inUse = (this.#users.get(key) ?? 0) > 0;
+    try {
+      const { index, changed } = await follow(at, { target: files, before: known ?? new Map() }, () => {
+        if (inUse) throw new InUse();
+        rmSync(path, { force: true });
+      });
+      if (changed || known === undefined) writeAtomic(path, JSON.stringify([...index]));
+      else utimesSync(path, new Date(), new Date());
+      return this.#leased(key, { directory: files, contents: digests(index) });
+    } catch (error) {
+      if (!(error instanceof InUse)) throw error;
+      const directory = at.spare();
+      const { index } = await follow(at, { target: directory, before: new Map() }, () => undefined);
+      return { files: { directory, contents: digests(index) }, release: () => undefined };
+    }
+  }
+
+  #leased(key: string, files: ContextFiles): LeasedFolder {
+    this.#users.set(key, (this.#users.get(key) ?? 0) + 1);
+    let held = true;
+    return {
+      files,
+      release: () => {
+        if (held) this.#users.set(key, Math.max((this.#users.get(key) ?? 1) - 1, 0));
+        held = false;
+      },
+    };
+  }
+
+  /** Bytes of all of them. */
+  async sizeBytes(): Promise<number> {
+    let size = 0;
+    for (const name of readdirSync(this.#dir)) size += await directorySize(join(this.#dir, name));
+    return size;
+  }
+
+  /** Removes what no build uses. @returns bytes */
+  async prune(): Promise<number> {
+    let freed = 0;
+    for (const name of readdirSync(this.#dir)) {
+      if ((this.#users.get(name) ?? 0) > 0 || this.#turns.has(name)) continue;
+      const path = join(this.#dir, name);
+      freed += await directorySize(path);
+      await rm(path, { recursive: true, force: true });
+    }
+    return freed;
+  }
+}
+
+/** Another build reads the files that would have to change. */
+class InUse extends Error {}
+
+async function follow(
+  { folder, patterns }: { readonly folder: LocalFolder; readonly patterns: readonly string[] },
+  copy: { readonly target: string; readonly before: MirrorIndex },
+  onChange: () => void,
+): ReturnType<Mirror["follow"]> {
+  const source = openFolder(folder);
+  const target = new Tree(copy.target);
+  try {
+    const matcher = patterns.length === 0 ? undefined : createPatternMatcher(patterns);
+    return await new Mirror({ source, target, matcher }, copy.before, onChange).follow();
+  } finally {
+    target.close();
+    closeSync(source);
+  }
+}
+
+function digests(index: MirrorIndex): Map<string, string> {
+  return new Map([...index].map(([path, { digest }]) => [path, digest]));
+}
+
+function readIndex(path: string): MirrorIndex | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return Array.isArray(value) ? new Map(value as [string, { stamp: string; digest: string }][]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
