@@ -69,6 +69,7 @@ export async function planDown(
     images: options.images === "none" || project === undefined ? [] : imagesToRemove(project, options),
     graph: teardownGraph(project, containers),
     timeoutSeconds: options.timeoutSeconds,
+    project,
     anonymousVolumes: options.volumes,
     cause: `project ${name} is taken down`,
   });

@@ -18,7 +18,11 @@ export interface StopOptions {
 export async function stop(context: ComposeContext, reference: ProjectReference, options: StopOptions): Promise<void> {
   const containers = await chosen(context, reference, options.services);
   const graph = teardownGraph(reference.project, containers);
-  await carryOut(context, reference, planStopAll({ ...options, containers, graph, cause: "stop" }));
+  await carryOut(
+    context,
+    reference,
+    planStopAll({ ...options, containers, graph, project: reference.project, cause: "stop" }),
+  );
 }
 
 export interface RemoveOptions extends StopOptions {
@@ -53,6 +57,7 @@ export async function remove(
     volumes: [],
     images: [],
     timeoutSeconds: options.timeoutSeconds,
+    project: reference.project,
     anonymousVolumes: options.volumes,
     cause: "rm",
   });

@@ -4,8 +4,11 @@ import { errorMessage } from "../errors.ts";
 import type { ObservedContainer } from "../planner/observed.ts";
 import { observeContainers } from "../planner/observe.ts";
 import type { WaitCondition } from "../planner/operation.ts";
+import { specOf } from "../planner/plan-hooks.ts";
+import { runHooks } from "../planner/run-hook.ts";
 import { teardownGraph } from "../planner/teardown.ts";
 import { createContainerWatch, type ContainerWatch } from "../planner/wait.ts";
+import type { Service } from "../spec/model.ts";
 
 import type { ComposeContext, ProjectReference } from "./context.ts";
 import { each, settle, type StopOptions } from "./lifecycle.ts";
@@ -36,7 +39,13 @@ export async function restart(
       service,
       before
         .then(() => Promise.all(followed(reference, own, restarted).map((one) => waitFor(context, watch, one))))
-        .then(() => restartEach(context, own, { timeoutSeconds: options.timeoutSeconds, notes })),
+        .then(() =>
+          restartEach(context, own, {
+            spec: specOf(reference.project, service),
+            timeoutSeconds: options.timeoutSeconds,
+            notes,
+          }),
+        ),
     );
   }
   try {
@@ -50,12 +59,19 @@ export async function restart(
 async function restartEach(
   context: ComposeContext,
   containers: readonly ObservedContainer[],
-  { timeoutSeconds, notes }: { readonly timeoutSeconds: number | undefined; readonly notes: Notes },
+  {
+    spec,
+    timeoutSeconds,
+    notes,
+  }: { readonly spec: Service | undefined; readonly timeoutSeconds: number | undefined; readonly notes: Notes },
 ): Promise<void> {
   const query = timeoutSeconds === undefined ? {} : { t: timeoutSeconds };
-  await each(context, containers, ["Restarting", "Started"], ({ id, name }) =>
-    context.docker.getContainer(id).restart({ ...query, onWarning: (note) => notes.add(name, note) }),
-  );
+  const { docker, signal } = context;
+  await each(context, containers, ["Restarting", "Started"], async ({ id, name, service, state }) => {
+    if (state === "running") await runHooks(docker, { id, service, hooks: spec?.pre_stop, signal });
+    await docker.getContainer(id).restart({ ...query, onWarning: (note) => notes.add(name, note) });
+    await runHooks(docker, { id, service, hooks: spec?.post_start, signal });
+  });
 }
 
 interface Followed {

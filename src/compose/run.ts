@@ -8,6 +8,7 @@ import { closure } from "../planner/graph.ts";
 import { label } from "../planner/labels.ts";
 import { imageName } from "../planner/names.ts";
 import type { ObservedState } from "../planner/observed.ts";
+import { runHooks } from "../planner/run-hook.ts";
 import { observe } from "../planner/observe.ts";
 import { defaultReconcileOptions } from "../planner/options.ts";
 import { packFiles } from "../planner/pack-files.ts";
@@ -77,18 +78,22 @@ export async function run(context: ComposeContext, project: Project, options: Ru
   const body = await oneOffBody({ project, service, spec: changed, name, slug, observed, options });
   const platform = spec.platform === undefined ? {} : { platform: spec.platform };
   const container = await context.docker.createContainer({ name, ...platform, ...body });
+  const { docker, signal } = context;
+  const hooks = (): Promise<void> => runHooks(docker, { id: container.id, service, hooks: spec.post_start, signal });
   const handle = { id: container.id, name, kill: (signal: string) => container.kill({ signal }) };
   try {
     const files = injectedFiles(project, service, changed);
     if (files.length > 0) await container.putArchive(await packFiles(files), { path: "/", noOverwriteDirNonDir: true });
     if (options.detach) {
       await container.start();
+      await hooks();
       return { ...handle, session: undefined };
     }
     const stream = await container.attach({ stream: true, stdin: options.interactive, stdout: true, stderr: true });
     const ended = container.wait({ condition: options.remove ? "removed" : "next-exit" });
     ended.catch(() => undefined);
     await container.start();
+    await hooks();
     const session: ProcessSession = {
       stream,
       tty: options.tty,

@@ -5,6 +5,7 @@ import { observeContainers } from "../planner/observe.ts";
 import type { WaitCondition } from "../planner/operation.ts";
 import { createPerformer } from "../planner/perform.ts";
 import { PlanBuilder, type Plan } from "../planner/plan.ts";
+import { planHooks, specOf } from "../planner/plan-hooks.ts";
 import { existing, isUp } from "../planner/reconcile-context.ts";
 import { teardownGraph } from "../planner/teardown.ts";
 import { createContainerWatch } from "../planner/wait.ts";
@@ -96,12 +97,11 @@ export function planStart(
     });
     const nodes = own
       .filter((container) => !isUp(container))
-      .map((container) =>
-        plan.add(
-          { kind: "start-container", service, container: existing(container), cause: `it is ${container.state}` },
-          before,
-        ),
-      );
+      .flatMap((one) => {
+        const [container, spec] = [existing(one), specOf(reference.project, service)];
+        const start = plan.add({ kind: "start-container", service, container, cause: `it is ${one.state}` }, before);
+        return planHooks(plan, { service, spec, container, phase: "post_start" }, [start]);
+      });
     started.set(service, nodes.length > 0 ? nodes : before);
   }
   if (wait)

@@ -73,6 +73,7 @@ const wordsOf: Readonly<Record<OperationKind, readonly [string, string] | undefi
   "stop-container": ["Stopping", "Stopped"],
   "remove-container": ["Removing", "Removed"],
   "rename-container": undefined,
+  "run-hook": undefined,
   "wait-service": ["Waiting", "Healthy"],
 };
 
@@ -105,6 +106,7 @@ function subjectOf(operation: Exclude<Operation, { readonly kind: "wait-service"
     case "stop-container":
     case "remove-container":
     case "rename-container":
+    case "run-hook":
       return { kind: "Container", name: operation.container.name };
   }
 }

@@ -1,5 +1,7 @@
 import type { EndpointSettings, MountPoint, NetworkCreateBody, VolumeCreateBody } from "../api/wire.ts";
-import type { DependencyCondition } from "../spec/model.ts";
+import type { DependencyCondition, Hook } from "../spec/model.ts";
+
+import type { HookPhase } from "./run-hook.ts";
 
 /** A container that is there already, or the one that a node of the same plan creates. */
 export type ContainerRef =
@@ -75,6 +77,16 @@ export type Operation =
       readonly cause: string;
     }
   | {
+      readonly kind: "run-hook";
+      readonly service: string;
+      readonly container: ContainerRef;
+      readonly phase: HookPhase;
+      /** Its place in the list. */
+      readonly index: number;
+      readonly hook: Hook;
+      readonly cause: string;
+    }
+  | {
       readonly kind: "remove-container";
       readonly service: string;
       readonly container: ContainerRef;
@@ -120,6 +132,7 @@ export function describeResource(operation: Operation): string {
     case "disconnect-network":
     case "start-container":
     case "stop-container":
+    case "run-hook":
     case "remove-container":
     case "rename-container":
       return `container ${operation.container.name}`;
@@ -146,6 +159,8 @@ export function describeAction(operation: Operation): string {
       return "start";
     case "stop-container":
       return operation.timeoutSeconds === undefined ? "stop" : `stop within ${operation.timeoutSeconds} s`;
+    case "run-hook":
+      return `run ${operation.phase}[${operation.index}] in`;
     case "rename-container":
       return `rename to ${operation.name}`;
     case "wait-service":

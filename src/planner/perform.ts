@@ -13,6 +13,7 @@ import type { ObservedImage } from "./observed.ts";
 import type { ContainerRef, Operation } from "./operation.ts";
 import type { PlanNode } from "./plan.ts";
 import { resolveReferences } from "./resolve-references.ts";
+import { runHook } from "./run-hook.ts";
 import { explainFailure } from "./explain-failure.ts";
 import type { ContainerWatch } from "./wait.ts";
 
@@ -71,6 +72,10 @@ async function perform(context: PerformContext, operation: Operation, run: RunSc
       return {};
     case "stop-container":
       return await stopContainer(context, idOf(operation.container), operation);
+    case "run-hook":
+      return await unlessGone("container/not-found", () =>
+        runHook(docker, { ...operation, id: idOf(operation.container), signal: run.signal }),
+      );
     case "remove-container":
       return await removeContainer(docker, idOf(operation.container), operation);
     case "rename-container":

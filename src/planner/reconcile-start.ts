@@ -4,6 +4,7 @@ import type { Graph } from "./graph.ts";
 import { replicas } from "./names.ts";
 import type { ObservedContainer } from "./observed.ts";
 import type { WaitCondition } from "./operation.ts";
+import { planHooks } from "./plan-hooks.ts";
 import { isUp, type ReconcileContext } from "./reconcile-context.ts";
 import type { PlannedService, Replica } from "./reconcile-services.ts";
 
@@ -29,17 +30,13 @@ export function reconcileStart(
         kept.push(replica.name);
         continue;
       }
-      nodes.push(
-        context.plan.add(
-          {
-            kind: "start-container",
-            service,
-            container: { ...replica.ref, name: replica.name },
-            cause: startCause(replica),
-          },
-          [...replica.ready, context.stops.get(replica.observed?.id ?? ""), ...ready],
-        ),
-      );
+      const container = { ...replica.ref, name: replica.name };
+      const start = context.plan.add({ kind: "start-container", service, container, cause: startCause(replica) }, [
+        ...replica.ready,
+        context.stops.get(replica.observed?.id ?? ""),
+        ...ready,
+      ]);
+      nodes.push(...planHooks(context.plan, { service, spec: current.spec, container, phase: "post_start" }, [start]));
     }
     // A service at rest hands on what it would have waited for: a dependent is not to overtake it.
     started.set(service, nodes.length > 0 ? nodes : ready);

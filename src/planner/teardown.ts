@@ -3,6 +3,7 @@ import { createGraph, type Graph } from "./graph.ts";
 import { namespaceServices } from "./names.ts";
 import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "./observed.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
+import { planHooks, specOf } from "./plan-hooks.ts";
 import { isGeneratedName } from "./names.ts";
 import { existing, isUp } from "./reconcile-context.ts";
 import type { Project } from "../spec/model.ts";
@@ -16,6 +17,8 @@ export interface TeardownRequest {
   /** Service dependencies; a dependent goes before what it depends on. */
   readonly graph: Graph;
   readonly timeoutSeconds: number | undefined;
+  /** Whose services' `pre_stop` hooks run before their containers stop; undefined: none do. */
+  readonly project: Project | undefined;
   /** Of the containers. */
   readonly anonymousVolumes: boolean;
   readonly cause: string;
@@ -51,7 +54,7 @@ export function planTeardown(request: TeardownRequest): Plan {
   return plan.build();
 }
 
-export type StopRequest = Pick<TeardownRequest, "containers" | "graph" | "timeoutSeconds" | "cause">;
+export type StopRequest = Pick<TeardownRequest, "containers" | "graph" | "timeoutSeconds" | "project" | "cause">;
 
 export function planStopAll(request: StopRequest): Plan {
   const plan = new PlanBuilder();
@@ -62,7 +65,7 @@ export function planStopAll(request: StopRequest): Plan {
 /** Container id -> its stop node; those that are down have none. */
 function planStops(
   plan: PlanBuilder,
-  { containers, graph, timeoutSeconds, cause }: StopRequest,
+  { containers, graph, timeoutSeconds, project, cause }: StopRequest,
 ): ReadonlyMap<string, number> {
   const stops = new Map<string, number>();
   const byService = new Map<string, readonly number[]>();
@@ -76,9 +79,11 @@ function planStops(
     const nodes: number[] = [];
     for (const container of containers) {
       if (container.service !== service || !isUp(container)) continue;
+      const hooked = container.oneoff || container.state !== "running" ? undefined : specOf(project, service);
+      const hooks = { service, spec: hooked, container: existing(container), phase: "pre_stop" } as const;
       const node = plan.add(
         { kind: "stop-container", service, container: existing(container), timeoutSeconds, cause },
-        container.oneoff ? [] : before,
+        planHooks(plan, hooks, container.oneoff ? [] : before),
       );
       stops.set(container.id, node);
       nodes.push(node);

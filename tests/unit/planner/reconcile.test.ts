@@ -22,6 +22,22 @@ function planText(project: Project, observed: ObservedState, options: Partial<Re
 
 const fresh = (project: Project): ObservedState => ({ ...nothing, images: imagesOf(project) });
 
+describe("hooks", () => {
+  test("run one after the other once the container has started, and a dependent starts after them", () => {
+    const post_start = [{ command: ["one"] }, { command: ["two"] }];
+    const project = aProject({
+      services: { db: { post_start }, web: { depends_on: { db: { condition: "service_started", required: true } } } },
+    });
+    const text = planText(project, fresh(project)).split("\n");
+    expect(text.filter((line) => /start|post_start/.test(line))).toEqual([
+      "#4 container app-db-1: start after #2 (created)",
+      "#5 container app-db-1: run post_start[0] in after #4 (post_start of db)",
+      "#6 container app-db-1: run post_start[1] in after #5 (post_start of db)",
+      "#7 container app-web-1: start after #3, #6 (created)",
+    ]);
+  });
+});
+
 describe("creating", () => {
   test("a service gets its network, then a container, which is started", () => {
     const project = aProject({ services: { web: {} } });

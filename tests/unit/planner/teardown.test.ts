@@ -14,6 +14,7 @@ function downText(project: Project | undefined, parts: Partial<TeardownRequest>)
       images: [],
       graph: teardownGraph(project, parts.containers ?? []),
       timeoutSeconds: undefined,
+      project,
       anonymousVolumes: false,
       cause: "down",
       ...parts,
@@ -75,6 +76,17 @@ test("volumes and images wait until the containers are gone", () => {
       "#1 container app-db-1: remove (down)",
       "#2 volume app_data: remove after #1 (down)",
       "#3 image app-db: remove after #1 (down)",
+    ].join("\n"),
+  );
+});
+
+test("pre_stop hooks run before the stop", () => {
+  const hooked = aProject({ services: { db: { pre_stop: [{ command: ["dump"] }] } } });
+  expect(downText(hooked, { containers: [aContainer({ name: "app-db-1", service: "db" })] })).toBe(
+    [
+      "#1 container app-db-1: run pre_stop[0] in (pre_stop of db)",
+      "#2 container app-db-1: stop after #1 (down)",
+      "#3 container app-db-1: remove after #2 (down)",
     ].join("\n"),
   );
 });
