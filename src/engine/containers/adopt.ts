@@ -63,7 +63,13 @@ export async function adoptContainers(
       await Promise.all(ended.map(({ container, end }) => lifecycle.adoptEnd(container, end)));
       await Promise.all(leftovers.map((path) => rm(path, { recursive: true, force: true })));
       await removeOrphanFiles(ctx);
-      for (const container of ctx.registry.all()) await settle(ctx, lifecycle, { container, rebooted });
+      for (const container of ctx.registry.all()) {
+        try {
+          await settle(ctx, lifecycle, { container, rebooted });
+        } catch (error) {
+          ctx.log("error", errorMessage(error)); // it stays dead; the others are served
+        }
+      }
     },
   };
 }

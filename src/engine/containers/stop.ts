@@ -67,13 +67,14 @@ function send(
 
 /** Whether PID 1 can receive the signal, or may yet be able to. It ends in the meantime: true. */
 async function heeds(container: Container, signal: number): Promise<boolean> {
-  if (container.record.hostConfig.PidMode === "host") return true;
+  const { PidMode, Init } = container.record.hostConfig;
+  if (PidMode === "host" || Init === true) return true;
   const age = Date.now() - Date.parse(container.state.startedAt);
   const patience = Math.min(Math.max(handlerSetupMs - age, handlerPatienceMs.least), handlerPatienceMs.most);
   const deadline = performance.now() + patience;
   while (performance.now() < deadline) {
     const masks = signalMasks(container);
-    if (masks === undefined || canReceive(masks, signal)) return true;
+    if (masks === undefined || canReceive(masks, signal) || waitsForSignals(container)) return true;
     await new Promise((resolve) => setTimeout(resolve, handlerPollMs));
   }
   return false;
@@ -101,6 +102,16 @@ function signalMasks(container: Container): SignalMasks | undefined {
     return { caught: mask("SigCgt"), blocked: mask("SigBlk") };
   } catch {
     return undefined;
+  }
+}
+
+/** While a program is in sigtimedwait(2) the kernel does not show the signals that it waits for as blocked: no mask tells of them.
+ *  Source: Linux kernel/signal.c, do_sigtimedwait. */
+function waitsForSignals(container: Container): boolean {
+  try {
+    return readFileSync(`/proc/${container.state.process?.pid}/wchan`, "latin1").includes("sigtimedwait");
+  } catch {
+    return false; // it has ended, or the kernel does not tell
   }
 }
 

@@ -29,10 +29,13 @@ export interface AttachWishes {
   readonly onDetachKeys: () => void;
 }
 
-/** Beyond this much waiting output the monitor, and with it the container, waits for the reader... */
-const pauseBytes = 1024 * 1024;
-/** ... but not for one that takes nothing for so long: it is cut off. */
-const stallMs = 5000;
+/** So much output may wait for the reader, and nobody feels it. */
+const waitingBytes = 16 * 1024 * 1024;
+/** Beyond it the monitor, and with it the container, waits for a reader that is only slow: one that has taken something within so
+ *  long. One that stands still is cut off. */
+const breathMs = 1000;
+/** One that takes nothing for so long is cut off, however little waits for it. */
+const stillMs = 60_000;
 
 export class AttachSession implements StdioSession {
   readonly tty: boolean;
@@ -40,7 +43,9 @@ export class AttachSession implements StdioSession {
   readonly #line: AttachLine;
   readonly #queue: PushQueue<OutputChunk>;
   readonly #matcher: DetachMatcher | undefined;
-  #stall: NodeJS.Timeout | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #tookAt = 0;
+  #held = false;
   #left = false;
 
   constructor(wishes: AttachWishes, line: AttachLine) {
@@ -49,10 +54,11 @@ export class AttachSession implements StdioSession {
     this.#line = line;
     this.#matcher = wishes.tty && wishes.stdin ? new DetachMatcher(wishes.detachKeys) : undefined;
     this.#queue = new PushQueue<OutputChunk>({
-      limit: 4 * pauseBytes,
+      limit: 2 * waitingBytes,
       weigh: ({ data }) => data.length,
       subject: "attach",
       onClose: () => this.#leave(),
+      onTake: () => (this.#tookAt = performance.now()),
     });
   }
 
@@ -86,32 +92,45 @@ export class AttachSession implements StdioSession {
   /** Output of the container. */
   deliver(stream: "stdout" | "stderr", data: Buffer): void {
     if (this.#left || !(this.tty || this.#wishes[stream])) return;
+    if (this.#queue.pending === 0) this.#tookAt = performance.now();
     this.#queue.push({ stream: this.tty ? "console" : stream, data });
-    if (this.#queue.pending < pauseBytes || this.#stall !== undefined) return;
-    this.#line.hold(this);
-    this.#watchProgress(this.#queue.pending);
-    this.#queue.whenDrained(() => {
-      clearTimeout(this.#stall);
-      this.#stall = undefined;
-      this.#line.release(this);
-    });
+    this.#watchdog ??= setTimeout(() => this.#check(), stillMs);
+    if (this.#queue.pending >= waitingBytes && !this.#held) this.#hold();
   }
 
-  #watchProgress(pending: number): void {
-    this.#stall = setTimeout(() => {
-      if (this.#queue.pending < pending) return this.#watchProgress(this.#queue.pending);
-      this.#queue.fail(
-        new TscomposeError("request/conflict", "attach: the reader took nothing for too long and was cut off", {
-          hint: "read the stream without long pauses; the container goes on",
-        }),
-      );
-    }, stallMs);
+  /** Looks at the reader: at once when too much waits, soon again while the container waits, rarely otherwise. */
+  #check(): void {
+    this.#watchdog = undefined;
+    if (this.#left || this.#queue.pending === 0) return;
+    const patience = this.#held ? breathMs : stillMs;
+    const left = this.#tookAt + patience - performance.now();
+    if (left > 0) {
+      this.#watchdog = setTimeout(() => this.#check(), left);
+      return;
+    }
+    this.#queue.fail(
+      new TscomposeError("request/conflict", "attach: the reader took nothing for too long and was cut off", {
+        hint: "read the stream without long pauses; the container goes on, and its log has the output",
+      }),
+    );
+  }
+
+  #hold(): void {
+    this.#held = true;
+    clearTimeout(this.#watchdog);
+    this.#check();
+    if (this.#left) return;
+    this.#line.hold(this);
+    this.#queue.whenDrained(() => {
+      this.#held = false;
+      this.#line.release(this);
+    });
   }
 
   #leave(): void {
     if (this.#left) return;
     this.#left = true;
-    clearTimeout(this.#stall);
+    clearTimeout(this.#watchdog);
     this.#line.leave(this);
   }
 }

@@ -10,6 +10,8 @@ export interface PushQueueOptions<T> {
   readonly subject: string;
   /** Called once: the consumer has left, or has seen the end. */
   readonly onClose: () => void;
+  /** The consumer has taken one. */
+  readonly onTake?: () => void;
 }
 
 export class PushQueue<T> implements AsyncIterable<T> {
@@ -84,6 +86,7 @@ export class PushQueue<T> implements AsyncIterable<T> {
         for (const value of values) {
           yield value;
           this.#weight = Math.max(0, this.#weight - this.#options.weigh(value));
+          this.#options.onTake?.();
           this.#drained();
         }
         if (this.#failure !== undefined) throw this.#failure;

@@ -110,7 +110,7 @@ describe("attach", () => {
 
   test("a slow reader gets everything, one that stands still is cut off and the container goes on", async () => {
     const container = bench.create(
-      { Cmd: ["sh", "-c", "head -c 6000000 /dev/zero; sleep 1000"] },
+      { Cmd: ["sh", "-c", "head -c 40000000 /dev/zero; sleep 1000"] },
       { LogConfig: { Type: "none" } },
     );
     const [slow, still] = [bench.attachments.attach(container, all), bench.attachments.attach(container, all)];
@@ -119,9 +119,9 @@ describe("attach", () => {
     let size = 0;
     for await (const { data } of slow.output) {
       size += data.length;
-      if (size >= 6_000_000) break;
+      if (size >= 40_000_000) break;
     }
-    expect(size).toBe(6_000_000);
+    expect(size).toBe(40_000_000);
     await expect(
       (async () => {
         for (;;) if ((await stuck.next()).done === true) return;

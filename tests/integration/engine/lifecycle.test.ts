@@ -105,7 +105,7 @@ describe("stop", () => {
     await container.stop();
     expect(performance.now() - begin).toBeLessThan(2000); // the grace period is ten seconds
     expect((await engine.inspect(id)).State.ExitCode).toBe(137);
-    expect(engine.log).toContain("cannot receive signal 15");
+    expect(engine.log).toContain("cannot receive SIGTERM");
     expect(engine.log).toContain("init: true");
     await container.remove();
   });
