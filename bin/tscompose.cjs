@@ -20,9 +20,11 @@ function read(path) {
   }
 }
 
-// A command is over before optimised code pays: compiling it took half of the CPU time of a `config` of 500 services. Set
-// before the cache is read, which V8 takes only from a process with the same flags.
-if (name === "tscompose") require("node:v8").setFlagsFromString("--interrupt-budget=2000000");
+// bin/tscompose kept these from Node, which would have read them all before anything else.
+if (process.env.TSCOMPOSE_EXTRA_CA_CERTS !== undefined) {
+  process.env.NODE_EXTRA_CA_CERTS = process.env.TSCOMPOSE_EXTRA_CA_CERTS;
+  delete process.env.TSCOMPOSE_EXTRA_CA_CERTS;
+}
 
 const source = read(bundle);
 if (source === undefined) {

@@ -12,13 +12,13 @@ import {
   listConfig,
   renderConfig,
 } from "../../compose/config.ts";
-import { createFileSource } from "../../compose/file-source.ts";
 import { isTscomposeError, TscomposeError } from "../../errors.ts";
 import type { Diagnostic } from "../../spec/diagnostic.ts";
 import { formatDiagnostic } from "../../spec/format-diagnostic.ts";
 import type { SkippablePhase } from "../../spec/load-options.ts";
 
 import { loadOptions, type App } from "../app.ts";
+import { createCommandFileSource } from "../file-source.ts";
 import { oneOf } from "../option-values.ts";
 import { formatTable, wideStyle } from "../output/table.ts";
 import { plainNo } from "../plain-no.ts";
@@ -84,7 +84,7 @@ async function runConfig(app: App, services: readonly string[], flags: ConfigFla
   const style = oneOf(flags.diagnostics, ["text", "json", "sarif"], "--diagnostics");
   const prune = flags.allResources === true ? "nothing" : "unused";
   const load = { ...loadOptions(app.globals, app.terminal, { services, prune }), without: phasesWithout(app, flags) };
-  const request: ConfigRequest = { load, files: createFileSource() };
+  const request: ConfigRequest = { load, files: createCommandFileSource() };
   const text = await orDiagnostics(app, style, () => configText(app, { request, flags, format, style }));
   if (flags.quiet === true) return;
   if (flags.output === undefined) app.terminal.stdout.write(text);
