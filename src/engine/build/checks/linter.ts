@@ -1,5 +1,5 @@
 /** Collects build check findings, and knows which rules a Dockerfile has turned off. */
-import { TscomposeError } from "../../../errors.ts";
+import { errorMessage, TscomposeError } from "../../../errors.ts";
 import { DirectiveReader, readDirectives } from "../dockerfile/directives.ts";
 import { cut, goQuote, trimSpace } from "../dockerfile/go-text.ts";
 import type { LineRange } from "../dockerfile/syntax-tree.ts";
@@ -58,7 +58,14 @@ export function parseLintOptions(text: string): LintOptions {
 /** The options of the `# check=` line of a Dockerfile. */
 export function lintOptionsOf(dockerfile: string): LintOptions {
   const directive = readDirectives(dockerfile).find(({ name }) => name === "check");
-  return parseLintOptions(directive === undefined ? "" : cut(directive.value, " ").before);
+  try {
+    return parseLintOptions(directive === undefined ? "" : cut(directive.value, " ").before);
+  } catch (error) {
+    throw new TscomposeError("build/invalid", `failed to parse check options: ${errorMessage(error)}`, {
+      cause: error,
+      hint: "write # check=skip=RULE,RULE;error=true, or take the line out",
+    });
+  }
 }
 
 /** The options of a comment right above an instruction, which add to those of the file. */

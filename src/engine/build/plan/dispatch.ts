@@ -241,7 +241,7 @@ function dispatchWorkdir(dispatch: Dispatch, instruction: InstructionOf<"workdir
 function dispatchStopsignal({ state, expand }: Dispatch, instruction: InstructionOf<"stopsignal">): void {
   const signal = expand(instruction.signal);
   if (!isSignal(signal))
-    throw problem(`Invalid signal: ${signal}`, "use a name such as SIGTERM, or a number from 1 to 64");
+    throw problem(`invalid signal: ${signal}`, "use a name such as SIGTERM, or a number from 1 to 64");
   commit(state, withConfig(state.image, { StopSignal: signal }), `STOPSIGNAL ${signal}`);
 }
 

@@ -3,7 +3,7 @@
 import { canonicalName, tryParseReference, withDefaultTag } from "../../images/reference.ts";
 import { formatPlatform } from "../../images/platform.ts";
 import type { Platform } from "../../images/platform.ts";
-import { TscomposeError } from "../../../errors.ts";
+import { isTscomposeError, TscomposeError } from "../../../errors.ts";
 import { Linter, lintOptionsOf } from "../checks/linter.ts";
 import type { Finding } from "../checks/linter.ts";
 import { rules } from "../checks/rules.ts";
@@ -12,7 +12,8 @@ import { detectSyntax } from "../dockerfile/directives.ts";
 import type { ArgInstruction } from "../dockerfile/instruction.ts";
 import { parseDockerfile, parseStages } from "../dockerfile/parse-dockerfile.ts";
 import type { Dockerfile } from "../dockerfile/parse-dockerfile.ts";
-import { problem, withPlace } from "../dockerfile/problem.ts";
+import { problem } from "../dockerfile/problem.ts";
+import type { ProblemPlace } from "../dockerfile/problem.ts";
 import { expandWord } from "../dockerfile/shell-lexer.ts";
 import { parseSyntax } from "../dockerfile/syntax-tree.ts";
 import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
@@ -153,6 +154,16 @@ function inherit(state: StageState): void {
   state.buildArgs = [...state.buildArgs, ...base.buildArgs];
 }
 
+/** Whatever the store or the registry says, with the line that names the image. */
+function baseProblem(error: unknown, place: ProblemPlace): unknown {
+  if (!isTscomposeError(error) || error.code === "aborted" || "line" in error.details) return error;
+  return new TscomposeError(error.code, error.message, {
+    cause: error,
+    details: { ...error.details, ...place },
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
 class Planner {
   readonly #context: PlanContext;
   readonly #graph: StageGraph;
@@ -190,7 +201,7 @@ class Planner {
     if (known !== undefined) return known;
     const work = this.#resolveBase(state).catch((error: unknown) => {
       const { start, end } = state.stage;
-      throw withPlace(error, { phase: "instructions", line: start, endLine: end });
+      throw baseProblem(error, { phase: "instructions", line: start, endLine: end });
     });
     this.#bases.set(state, work);
     return work;

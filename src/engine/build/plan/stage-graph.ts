@@ -1,6 +1,6 @@
 /** Stages and how they hang together: which builds on which, which copies from which, and which the target needs. */
 import { parsePlatform } from "../../images/platform.ts";
-import { tryParseReference } from "../../images/reference.ts";
+import { parseReference, tryParseReference } from "../../images/reference.ts";
 import type { Platform } from "../../images/platform.ts";
 import { TscomposeError, errorMessage } from "../../../errors.ts";
 import type { Linter } from "../checks/linter.ts";
@@ -172,12 +172,24 @@ export function linkStages(context: PlanContext, graph: StageGraph): void {
   for (const state of graph.states) placed(state.stage, () => checkBaseName(context, state));
 }
 
+/** BuildKit's text: of what may be wrong with a name, only upper case is told apart. */
+function referenceProblem(name: string): string {
+  const general = "invalid reference format";
+  try {
+    parseReference(name);
+    return general;
+  } catch (error) {
+    const text = errorMessage(error);
+    return text.endsWith("must be lowercase") ? text : general;
+  }
+}
+
 function checkBaseName(context: PlanContext, state: StageState): void {
   if (state.base !== undefined || state.namedContext !== undefined || state.baseName === "scratch") return;
   if (findNamedContext(context.options.namedContexts, state.baseName) !== undefined) return;
   if (tryParseReference(state.baseName) !== undefined || /^(?:sha256:)?[a-f0-9]{64}$/.test(state.baseName)) return;
   throw problem(
-    `failed to parse stage name ${goQuote(state.baseName)}: invalid reference format`,
+    `failed to parse stage name ${goQuote(state.baseName)}: ${referenceProblem(state.baseName)}`,
     "write an image as [host[:port]/]name[:tag] in lower case",
   );
 }
@@ -259,9 +271,8 @@ function mountFrom(text: string): string {
 
 function checkCycles({ states }: StageGraph): void {
   const done = new Set<StageState>();
-  const visit = (state: StageState, path: readonly StageState[]): void => {
+  const visit = (state: StageState, path: readonly StageState[], place: LineRange): void => {
     if (path.includes(state)) {
-      const place = state.stage;
       throw withPlace(problem(`circular dependency detected on stage: ${state.shownName}`), {
         phase: "instructions",
         line: place.start,
@@ -269,10 +280,10 @@ function checkCycles({ states }: StageGraph): void {
       });
     }
     if (done.has(state)) return;
-    for (const next of state.dependencies.keys()) visit(next, [...path, state]);
+    for (const [next, where] of state.dependencies) visit(next, [...path, state], where);
     done.add(state);
   };
-  for (const state of states) visit(state, []);
+  for (const state of states) visit(state, [], state.stage);
 }
 
 /** All that `target` needs, itself included. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { isTscomposeError, TscomposeError } from "../../../../../src/errors.ts";
 import type { OciImageConfig } from "../../../../../src/engine/types.ts";
 import { placeOf } from "../../../../../src/engine/build/dockerfile/problem.ts";
 import type { PlanOptions } from "../../../../../src/engine/build/plan/options.ts";
@@ -30,8 +31,10 @@ const busybox: OciImageConfig = {
 
 async function plan(text: string, changes: Partial<PlanOptions> = {}, config = busybox): Promise<BuildPlan> {
   const resolver = {
-    resolveImage: async (name: string) =>
-      Promise.resolve({ image: { name, id: "sha256:base", platform: amd64 }, config }),
+    resolveImage: async (name: string) => {
+      if (name === "nope") throw new TscomposeError("image/not-found", "No such image: nope");
+      return Promise.resolve({ image: { name, id: "sha256:base", platform: amd64 }, config });
+    },
   };
   return planBuild(text, { ...options, ...changes }, resolver);
 }
@@ -183,11 +186,13 @@ describe("what is refused", () => {
     ["FROM a AS b\nCOPY --from=c x y\nFROM b AS c\nCOPY --from=b x y\n", "circular dependency detected on stage"],
     ["FROM busybox AS a\nCOPY --from=later x y\nFROM busybox AS later\nFROM a\n", 'cannot copy from stage "later"'],
     ["FROM busybox\nRUN --mount=type=bind,target=/ true\n", 'invalid mount target "/"'],
-    ["FROM busybox\nSTOPSIGNAL SIGNOPE\n", "Invalid signal: SIGNOPE"],
+    ["FROM busybox\nSTOPSIGNAL SIGNOPE\n", "invalid signal: SIGNOPE"],
     ["FROM busybox\nEXPOSE 80/http\n", "invalid proto: http"],
     ["FROM busybox\nCOPY https://x.y/z a\n", "source can't be a URL for COPY"],
     ["# syntax=evil/frontend\nFROM busybox\n", "front end evil/frontend is not supported"],
     ["FROM BAD!NAME\n", "invalid reference format"],
+    ["FROM Busybox\n", 'failed to parse stage name "Busybox": invalid reference format: repository name (library/Busybox) must be lowercase'],
+    ["# check=x\nFROM busybox\n", 'failed to parse check options: invalid check option "x"'],
   ])("%j", async (text, message) => {
     await expect(plan(text)).rejects.toThrow(message);
   });
@@ -195,5 +200,21 @@ describe("what is refused", () => {
   it("the place is that of the instruction", async () => {
     const failure = await plan("FROM busybox\n\nEXPOSE x\n").catch((error: unknown) => error);
     expect(placeOf(failure)).toMatchObject({ line: 3 });
+  });
+
+  it.each([
+    ["FROM scratch AS a\nENV x=1\nCOPY --from=0 / /\n", 3],
+    ["FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n", 4],
+  ])("a circle is told at the copy that closes it: %j", async (text, line) => {
+    const failure = await plan(text).catch((error: unknown) => error);
+    expect(placeOf(failure)).toMatchObject({ line });
+  });
+
+  it.each([
+    ["FROM busybox\nFROM nope\n", 2],
+    ["FROM busybox\nCOPY --from=nope / /\n", 2],
+  ])("an image that is not there is told at the line that names it: %j", async (text, line) => {
+    const failure: unknown = await plan(text).catch((error: unknown) => error);
+    expect(isTscomposeError(failure, "image/not-found") && failure.details).toMatchObject({ line });
   });
 });
