@@ -32,6 +32,7 @@ import { StepProgress } from "./solve/step-progress.ts";
 import { RemoteOrigins } from "./solve/remote-origins.ts";
 import { removeLeftovers } from "./solve/run-container.ts";
 import type { BuildRoots } from "./solve/run-container.ts";
+import { RunNetworks } from "./solve/run-networks.ts";
 import { Solver } from "./solve/solver.ts";
 import type { RunningSteps } from "./solve/solver.ts";
 import { StepCache } from "./solve/step-cache.ts";
@@ -51,6 +52,7 @@ interface Parts extends BuilderOptions {
   readonly cacheMounts: CacheMounts;
   readonly mirrors: FolderMirrors;
   readonly running: RunningSteps;
+  readonly networks: RunNetworks;
 }
 
 /** Removes what a killed engine left, then serves. */
@@ -66,6 +68,7 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
     cacheMounts: new CacheMounts(join(roots.dataRoot, "mounts")),
     mirrors: new FolderMirrors(join(roots.dataRoot, "contexts")),
     running: new Map(),
+    networks: new RunNetworks(engine),
   };
   return {
     build: (request, context) => startBuild(parts, request, context),
@@ -150,16 +153,19 @@ async function* progressOf(
       for (const finding of event.findings) queue.push({ aux: { warning: renderFinding(finding, text) } });
     }
   };
-  const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit }).then(
-    (imageId) => {
-      if (request.quiet && imageId !== "") queue.push({ stream: `${imageId}\n` });
-      queue.end();
-    },
-    (error: unknown) => {
-      const told = request.rich ? withExcerpt(error, started.source) : error;
-      queue.fail(told instanceof Error ? told : new Error(String(told)));
-    },
-  );
+  const endNetworks = parts.networks.begin();
+  const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit })
+    .finally(endNetworks)
+    .then(
+      (imageId) => {
+        if (request.quiet && imageId !== "") queue.push({ stream: `${imageId}\n` });
+        queue.end();
+      },
+      (error: unknown) => {
+        const told = request.rich ? withExcerpt(error, started.source) : error;
+        queue.fail(told instanceof Error ? told : new Error(String(told)));
+      },
+    );
   try {
     yield* queue;
   } finally {
@@ -302,6 +308,7 @@ function scopeOf(
     initLayer: parts.initLayer,
     workspace: build.running.workspace,
     cacheMounts: parts.cacheMounts,
+    networks: parts.networks,
     contexts: build.contexts,
     secrets: request.secrets,
     ssh: request.ssh,

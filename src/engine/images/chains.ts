@@ -62,12 +62,12 @@ export class ChainRecords {
     return chainIds(diffIds).at(-1);
   }
 
-  /** Keeps the layers of a chain. */
+  /** Keeps the layers of a chain; over a power cut once the file system is synced, as the layers themselves. */
   pin(diffIds: readonly string[]): void {
     const chainId = chainIds(diffIds).at(-1);
     if (chainId === undefined || this.#pinned.has(chainId)) return;
     this.learn(diffIds);
-    this.#files.write(hexOf(chainId), { version: 1, diffIds });
+    this.#files.writeSoon(hexOf(chainId), { version: 1, diffIds });
     this.#pinned.set(chainId, diffIds);
   }
 

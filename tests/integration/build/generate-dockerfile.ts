@@ -2,7 +2,29 @@
  *  "busybox" at most, and what they run is `true`. */
 import { Random } from "./generate-build.ts";
 
-const plain = ["a", "b.c", "x/y", "ü", "-", "1", "80", "=", ",", ":", "*", "?", "[a]", "#", "~", "!", "{", "}", "(", "%", "@"];
+const plain = [
+  "a",
+  "b.c",
+  "x/y",
+  "ü",
+  "-",
+  "1",
+  "80",
+  "=",
+  ",",
+  ":",
+  "*",
+  "?",
+  "[a]",
+  "#",
+  "~",
+  "!",
+  "{",
+  "}",
+  "(",
+  "%",
+  "@",
+];
 const names = ["X", "Y", "E", "U", "P", "B", "x_1", "1"];
 const patterns = ["o", "*", "?", "f*o", "*/", "/*", ".*", "a b", "[a-z]", "\\*", "\\/", "'*'", '"o"', "", "$E", "${Y}"];
 
@@ -17,21 +39,67 @@ function piece(random: Random, depth: number): string {
   const inner = (): string => (random.below(4) === 0 ? "" : word(random, depth + 1));
   if (kind < 3) return random.pick(plain);
   if (kind < 5) return `$${random.pick(names)}`;
-  if (kind === 5) return random.pick(["\\$X", "\\\\", "\\'", '\\"', "\\n", "`$X", "``", "\\ ", "\\", "`", "$", "$$", "${", "$(", "\\é"]);
+  if (kind === 5)
+    return random.pick([
+      "\\$X",
+      "\\\\",
+      "\\'",
+      '\\"',
+      "\\n",
+      "`$X",
+      "``",
+      "\\ ",
+      "\\",
+      "`",
+      "$",
+      "$$",
+      "${",
+      "$(",
+      "\\é",
+    ]);
   if (kind === 6) return `\${${random.pick(names)}}`;
-  if (kind === 7) return random.pick(["''", '""', "'a b'", '"a b"', "'$X'", '"$X"', '"\\$X"', "'", '"', '"\\""', "'\\'", '"a\\b"', '"`$X"']);
+  if (kind === 7)
+    return random.pick([
+      "''",
+      '""',
+      "'a b'",
+      '"a b"',
+      "'$X'",
+      '"$X"',
+      '"\\$X"',
+      "'",
+      '"',
+      '"\\""',
+      "'\\'",
+      '"a\\b"',
+      '"`$X"',
+    ]);
   if (kind < 11) return `\${${random.pick(names)}${random.pick([":-", "-", ":+", "+", ":?", "?"])}${inner()}}`;
   if (kind === 11) return `\${${random.pick(names)}${random.pick(["#", "##", "%", "%%"])}${random.pick(patterns)}}`;
   if (kind === 12)
     return `\${${random.pick(names)}${random.pick(["/", "//"])}${random.pick(patterns)}${random.pick(["", "/", "/z", "/$Y", "/a b"])}}`;
   if (kind === 13) return `"${inner()}"`;
   if (kind === 14) return `'${inner()}'`;
-  return random.pick(["${X:}", "${X:x}", "${}", "${X", "${X:-", "${ X}", "${X!}", "${X^^}", "${#X}", "${X:1}", "$(x)", "${X:-a}b}", "${-}"]);
+  return random.pick([
+    "${X:}",
+    "${X:x}",
+    "${}",
+    "${X",
+    "${X:-",
+    "${ X}",
+    "${X!}",
+    "${X^^}",
+    "${#X}",
+    "${X:1}",
+    "$(x)",
+    "${X:-a}b}",
+    "${-}",
+  ]);
 }
 
 const json = [
   '["a", "b"]',
-  '[]',
+  "[]",
   '["a"',
   '["a"] x',
   '["a",]',
@@ -44,7 +112,7 @@ const json = [
   '["$X"]',
   '["a\\',
   '["a\\x"]',
-  '[[“a”]]',
+  "[[“a”]]",
   '["a", ["b"]]',
   '["a"]#x',
   '["\\ud800"]',
@@ -54,16 +122,57 @@ const json = [
 
 function heredoc(random: Random, keyword: string, tail: string): string {
   const name = random.pick(["EOF", "eof", "E.O", "a.txt", "f"]);
-  const quoted = random.pick([name, name, `"${name}"`, `'${name}'`, `"${name.slice(0, 1)}"${name.slice(1)}`, `\\${name}`]);
+  const quoted = random.pick([
+    name,
+    name,
+    `"${name}"`,
+    `'${name}'`,
+    `"${name.slice(0, 1)}"${name.slice(1)}`,
+    `\\${name}`,
+  ]);
   const opener = `${random.pick(["", "", "0", "3"])}<<${random.pick(["", "", "-"])}${random.pick(["", "", " "])}${quoted}`;
   const lines = Array.from({ length: random.below(4) }, () =>
-    random.pick(["text $X", "\t\ttabs", "  spaces", "# no comment", "", "back\\", "EOF ", " EOF", "\tf", "'q' \"$Y\"", "${U:-d}", "RUN x", "\\$X", "`$X"]),
+    random.pick([
+      "text $X",
+      "\t\ttabs",
+      "  spaces",
+      "# no comment",
+      "",
+      "back\\",
+      "EOF ",
+      " EOF",
+      "\tf",
+      "'q' \"$Y\"",
+      "${U:-d}",
+      "RUN x",
+      "\\$X",
+      "`$X",
+    ]),
   );
   const close = random.pick([name, name, name, name, `\t${name}`, `${name} `, ""]);
   return `${keyword} ${opener}${tail === "" ? "" : ` ${tail}`}\n${lines.map((line) => `${line}\n`).join("")}${close}`;
 }
 
-const exposed = ["80", "80/tcp", "80/UDP", "1-3", "3-1", "80-81/udp", "x", "80:90", "1.2.3.4:80:80", "0", "65535", "65536", "/tcp", "80/foo", "$P", "${P}-90", "-1", "80,81"];
+const exposed = [
+  "80",
+  "80/tcp",
+  "80/UDP",
+  "1-3",
+  "3-1",
+  "80-81/udp",
+  "x",
+  "80:90",
+  "1.2.3.4:80:80",
+  "0",
+  "65535",
+  "65536",
+  "/tcp",
+  "80/foo",
+  "$P",
+  "${P}-90",
+  "-1",
+  "80,81",
+];
 const health = [
   "NONE",
   "NONE x",
@@ -128,7 +237,30 @@ const runFlags = [
   "--mount=type=tmpfs,target=/t --network=none ",
   "--network=none --network=default ",
 ];
-const copyFlags = ["", "", "--chown=1:2 ", "--chown=$X ", "--chmod=755 ", "--chmod=u=rw ", "--chmod=9 ", "--chmod=$P ", "--chmod=u+x,g= ", "--chmod=07777 ", "--link ", "--link=false ", "--link=x ", "--bad ", "--from=nope ", "--from=0 ", "--parents ", "--exclude=a --exclude=b ", "--exclude= ", "--exclude ", "--checksum=x ", "--chown=a:b:c "];
+const copyFlags = [
+  "",
+  "",
+  "--chown=1:2 ",
+  "--chown=$X ",
+  "--chmod=755 ",
+  "--chmod=u=rw ",
+  "--chmod=9 ",
+  "--chmod=$P ",
+  "--chmod=u+x,g= ",
+  "--chmod=07777 ",
+  "--link ",
+  "--link=false ",
+  "--link=x ",
+  "--bad ",
+  "--from=nope ",
+  "--from=0 ",
+  "--parents ",
+  "--exclude=a --exclude=b ",
+  "--exclude= ",
+  "--exclude ",
+  "--checksum=x ",
+  "--chown=a:b:c ",
+];
 
 function run(random: Random): string {
   const flag = random.pick(runFlags);
@@ -142,9 +274,15 @@ function copy(random: Random): string {
   const keyword = random.pick(["COPY", "COPY", "ADD"]);
   const flag = random.pick(copyFlags);
   const kind = random.below(4);
-  if (kind === 0) return `${keyword} ${flag}${random.pick(["Dockerfile", "./Dockerfile", "Dockerfil?", "nope", "../Dockerfile", "/Dockerfile", "$X", '"Dockerfile"'])} ${random.pick(["/d", "/d/", ".", "d", "$X", "", '"/d e"', "/${U:-u}/"])}`;
-  if (kind === 1) return `${keyword} ${flag}${random.pick(['["Dockerfile", "/d"]', '["Dockerfile"]', '["Dockerfile", "/a b/"]', '["Dockerfile" "/d"]', '["$X", "/d"]', "[]"])}`;
-  return heredoc(random, `${keyword} ${flag}`.trimEnd(), random.pick(["/doc", "/doc", "/doc/", "doc/", "", "$X", "/a /b", "/d <<G\nG"]));
+  if (kind === 0)
+    return `${keyword} ${flag}${random.pick(["Dockerfile", "./Dockerfile", "Dockerfil?", "nope", "../Dockerfile", "/Dockerfile", "$X", '"Dockerfile"'])} ${random.pick(["/d", "/d/", ".", "d", "$X", "", '"/d e"', "/${U:-u}/"])}`;
+  if (kind === 1)
+    return `${keyword} ${flag}${random.pick(['["Dockerfile", "/d"]', '["Dockerfile"]', '["Dockerfile", "/a b/"]', '["Dockerfile" "/d"]', '["$X", "/d"]', "[]"])}`;
+  return heredoc(
+    random,
+    `${keyword} ${flag}`.trimEnd(),
+    random.pick(["/doc", "/doc", "/doc/", "doc/", "", "$X", "/a /b", "/d <<G\nG"]),
+  );
 }
 
 function keyValue(random: Random, keyword: string): string {
@@ -165,7 +303,9 @@ function instruction(random: Random): string {
       return keyValue(random, "LABEL");
     case 4:
     case 5:
-      return random.below(2) === 0 ? keyValue(random, "ARG") : `ARG ${random.pick(["X", "N", "N=$X", "TARGETARCH", "GLOBAL", "GLOBAL=own", "N=a M=$N", "HTTP_PROXY", "=x", "N="])}`;
+      return random.below(2) === 0
+        ? keyValue(random, "ARG")
+        : `ARG ${random.pick(["X", "N", "N=$X", "TARGETARCH", "GLOBAL", "GLOBAL=own", "N=a M=$N", "HTTP_PROXY", "=x", "N="])}`;
     case 6:
     case 7:
       return run(random);
@@ -184,9 +324,25 @@ function instruction(random: Random): string {
     case 14:
       return `STOPSIGNAL ${random.pick(["SIGTERM", "9", "x", "$P", "sigint", "SIGRTMIN+3", "", "RTMAX-1", "0", "65", "a b"])}`;
     case 15:
-      return `ONBUILD ${random.pick(["RUN a", "ONBUILD RUN a", "FROM x", "MAINTAINER x", "", "ENV a=$X  b=c", "copy a b", "RUN <<EOF\nx\nEOF", "COPY <<EOF /x\ny\nEOF", "BAD x", "CMD [\"a\"]", "ARG Q", "HEALTHCHECK NONE", "COPY --from=nope a b", "ENV", "EXPOSE x"])}`;
+      return `ONBUILD ${random.pick(["RUN a", "ONBUILD RUN a", "FROM x", "MAINTAINER x", "", "ENV a=$X  b=c", "copy a b", "RUN <<EOF\nx\nEOF", "COPY <<EOF /x\ny\nEOF", "BAD x", 'CMD ["a"]', "ARG Q", "HEALTHCHECK NONE", "COPY --from=nope a b", "ENV", "EXPOSE x"])}`;
     case 16:
-      return random.pick(["MAINTAINER me", "MAINTAINER", "maintainer a  b", "BAD x", "FORM busybox", "EN V=1", "COPPY a b", "#comment", "  # indented", "", "\t", "\\", "RUN", "ENV", "FROM"]);
+      return random.pick([
+        "MAINTAINER me",
+        "MAINTAINER",
+        "maintainer a  b",
+        "BAD x",
+        "FORM busybox",
+        "EN V=1",
+        "COPPY a b",
+        "#comment",
+        "  # indented",
+        "",
+        "\t",
+        "\\",
+        "RUN",
+        "ENV",
+        "FROM",
+      ]);
     case 17:
       return `VOLUME ${random.pick(["/a", "/a /b", '["/a", "/b c"]', "$X", '[""]', "a/../b", "", '""', "/a/"])}`;
     case 18:

@@ -5,6 +5,7 @@ import type { ContextFiles } from "../files/receive-context.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 import type { RemoteOrigins } from "./remote-origins.ts";
 import type { BuildRoots } from "./run-container.ts";
+import type { RunNetworks } from "./run-networks.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface BuildScope {
@@ -14,6 +15,7 @@ export interface BuildScope {
   readonly initLayer: string;
   readonly workspace: Workspace;
   readonly cacheMounts: CacheMounts;
+  readonly networks: RunNetworks;
   /** By name: "context" is the main one. */
   readonly contexts: ReadonlyMap<string, ContextFiles>;
   readonly secrets: ReadonlyMap<string, Buffer>;

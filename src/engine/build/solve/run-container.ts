@@ -1,10 +1,9 @@
 /** The container of one RUN step: the default confinement of containers, the output piped to the build, no monitor. */
-import { closeSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TscomposeError, errorMessage } from "../../../errors.ts";
 import { spawnPiped } from "../../../host/child.ts";
 import { runCommand } from "../../../host/command.ts";
-import { createNetns } from "../../../host/netns.ts";
 import { UndoStack } from "../../../host/undo-stack.ts";
 import { Container } from "../../containers/container.ts";
 import type { ContainerContext } from "../../containers/context.ts";
@@ -20,6 +19,8 @@ import { runtimeCommand } from "../../runtime/oci-runtime.ts";
 import type { OciRuntime } from "../../runtime/oci-runtime.ts";
 import type { HostConfig } from "../../types.ts";
 import type { NetworkMode } from "../dockerfile/instruction.ts";
+import { sandboxName } from "./run-networks.ts";
+import type { RunNetwork, RunNetworks } from "./run-networks.ts";
 
 export interface RunRequest {
   /** Unique to the step; hex. */
@@ -30,14 +31,13 @@ export interface RunRequest {
   readonly cwd: string;
   readonly user: string;
   readonly network: NetworkMode;
+  readonly networks: RunNetworks;
   readonly privileged: boolean;
   readonly limits: HostConfig;
   readonly mounts: readonly ResolvedMount[];
   readonly onOutput: (data: Buffer) => void;
   readonly signal: AbortSignal;
 }
-
-const sandboxName = "buildkitsandbox";
 
 /** Where containers of builds have their files: apart from those of users, so that neither is taken for the other. */
 export interface BuildRoots {
@@ -72,13 +72,7 @@ function recordOf(ctx: ContainerContext, request: RunRequest): ContainerRecord {
   };
 }
 
-interface Network {
-  readonly namespace: string;
-  readonly hosts: string;
-  readonly resolvConf: string;
-}
-
-async function connect(ctx: ContainerContext, record: ContainerRecord, undo: UndoStack): Promise<Network> {
+async function connect(networks: RunNetworks, record: ContainerRecord, undo: UndoStack): Promise<RunNetwork> {
   const mode = record.hostConfig.NetworkMode;
   const plain = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${sandboxName}\n`;
   if (mode === "none") return { namespace: "new", hosts: plain, resolvConf: "" };
@@ -86,36 +80,13 @@ async function connect(ctx: ContainerContext, record: ContainerRecord, undo: Und
     const { readFile } = await import("node:fs/promises");
     return { namespace: "host", hosts: plain, resolvConf: await readFile("/etc/resolv.conf", "utf8").catch(() => "") };
   }
-  const netnsFd = createNetns();
-  undo.defer("network namespace", () => closeSync(netnsFd));
-  const state = await ctx.networking.setupSandbox({
-    containerId: record.id,
-    containerName: record.name,
-    hostname: sandboxName,
-    netnsFd,
-    endpoints: [
-      {
-        networkId: ctx.networking.inspect("bridge").Id,
-        aliases: [],
-        ipv4: undefined,
-        ipv6: undefined,
-        linkLocalIps: [],
-        macAddress: undefined,
-        gatewayPriority: 0,
-        driverOptions: {},
-      },
-    ],
-    previous: [],
-    ports: [],
-    dns: { servers: [], search: [], options: [] },
-    extraHosts: record.hostConfig.ExtraHosts ?? [],
-    sysctls: defaultNetworkSysctls,
-  });
-  undo.defer("network", () => ctx.networking.teardownSandbox(record.id));
-  return { namespace: `/proc/${process.pid}/fd/${netnsFd}`, hosts: state.hostsFile, resolvConf: state.resolvConf };
+  const use = record.hostConfig.Privileged === true ? "once" : "shared";
+  const leased = await networks.lease(record.hostConfig.ExtraHosts ?? [], use);
+  undo.defer("network", () => leased.release());
+  return leased;
 }
 
-function writeFiles(paths: ContainerPaths, network: Network): void {
+function writeFiles(paths: ContainerPaths, network: RunNetwork): void {
   mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
   mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });
   writeFileSync(paths.hostsFile, network.hosts, { mode: 0o644 });
@@ -134,7 +105,7 @@ export async function runContainer(ctx: ContainerContext, roots: BuildRoots, req
       rmSync(paths.bundle, { recursive: true, force: true });
       rmSync(paths.dir, { recursive: true, force: true });
     });
-    const network = await connect(ctx, record, undo);
+    const network = await connect(request.networks, record, undo);
     writeFiles(paths, network);
     const container = new Container(record, paths, () => undefined);
     const sysctls = network.namespace === "host" ? {} : defaultNetworkSysctls;

@@ -219,6 +219,7 @@ export async function runRun(
       cwd: step.cwd,
       user: step.user,
       network: step.network,
+      networks: scope.networks,
       privileged: step.security === "insecure",
       limits: scope.limits,
       mounts: prepared.mounts,

@@ -1,8 +1,7 @@
 /** Results of steps by their content keys: `<data root>/build/cache/<key>.json`. A key holds everything that a result depends on,
  *  so what is found is right; a record whose layers are gone counts for nothing. */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeAtomic } from "../../../host/atomic-file.ts";
 import type { ImageStore } from "../../images/types.ts";
 
 export interface CachedResult {
@@ -72,7 +71,10 @@ export class StepCache {
   add(key: string, result: CachedResult, title: string): void {
     const record: CacheRecord = { version: 1, ...pick(result), title, usedMs: Date.now() };
     this.#records.set(key, record);
-    writeAtomic(join(this.#dir, `${key}.json`), JSON.stringify(record));
+    // Not synced: without it a step runs again, and what cannot be read is thrown away.
+    const path = join(this.#dir, `${key}.json`);
+    writeFileSync(`${path}.tmp`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
   }
 
   #drop(key: string): void {

@@ -191,7 +191,10 @@ describe("what is refused", () => {
     ["FROM busybox\nCOPY https://x.y/z a\n", "source can't be a URL for COPY"],
     ["# syntax=evil/frontend\nFROM busybox\n", "front end evil/frontend is not supported"],
     ["FROM BAD!NAME\n", "invalid reference format"],
-    ["FROM Busybox\n", 'failed to parse stage name "Busybox": invalid reference format: repository name (library/Busybox) must be lowercase'],
+    [
+      "FROM Busybox\n",
+      'failed to parse stage name "Busybox": invalid reference format: repository name (library/Busybox) must be lowercase',
+    ],
     ["# check=x\nFROM busybox\n", 'failed to parse check options: invalid check option "x"'],
   ])("%j", async (text, message) => {
     await expect(plan(text)).rejects.toThrow(message);
