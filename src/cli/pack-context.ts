@@ -1,6 +1,6 @@
 /** A build context as a tar: what `.dockerignore` leaves out is not sent. Entries are in order and belong to root. */
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, readlinkSync, statSync, type Stats } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import type { PackedContext, PackRequest } from "../compose/context.ts";
@@ -59,6 +59,8 @@ interface Walk {
   readonly matcher: PatternMatcher | undefined;
   /** Sent whatever the patterns say: the engine reads them. */
   readonly always: ReadonlySet<string>;
+  /** Device and inode of files with several names -> the first of them. */
+  readonly links: Map<string, string>;
 }
 
 async function* packBelow(walk: Walk, path: string, state: MatchState | undefined): AsyncGenerator<Buffer, void, void> {
@@ -78,8 +80,24 @@ async function* packBelow(walk: Walk, path: string, state: MatchState | undefine
     else if (stat.isSymbolicLink()) {
       const linkName = readlinkSync(full, { encoding: "buffer" });
       yield encodeHeader({ ...entryOf(at, stat, "symlink"), linkName });
-    } else if (stat.isFile()) yield* packFile(full, at);
+    } else if (stat.isFile()) yield* packFileOrLink(walk, at, { full, stat });
   }
+}
+
+/** A file under its first name, a hard link to that under another one. */
+async function* packFileOrLink(
+  walk: Walk,
+  name: string,
+  { full, stat }: { readonly full: string; readonly stat: Stats },
+): AsyncGenerator<Buffer, void, void> {
+  const inode = `${stat.dev}:${stat.ino}`;
+  const first = stat.nlink > 1 ? walk.links.get(inode) : undefined;
+  if (first !== undefined) {
+    yield encodeHeader({ ...entryOf(name, stat, "hardlink"), linkName: Buffer.from(first) });
+    return;
+  }
+  if (stat.nlink > 1) walk.links.set(inode, name);
+  yield* packFile(full, name);
 }
 
 function hasBelow(paths: ReadonlySet<string>, directory: string): boolean {
@@ -159,7 +177,12 @@ export async function packContext(request: PackRequest): Promise<PackedContext> 
   const always = new Set(
     [inside, relative(root, own), general, ".dockerignore"].filter((item) => isInside || item === ".dockerignore"),
   );
-  const walk = { root, matcher: patterns.length === 0 ? undefined : createPatternMatcher(patterns), always };
+  const walk = {
+    root,
+    matcher: patterns.length === 0 ? undefined : createPatternMatcher(patterns),
+    always,
+    links: new Map(),
+  };
   return Promise.resolve({
     archive: pack(walk, extra),
     folder: undefined,

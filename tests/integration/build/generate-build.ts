@@ -1,5 +1,6 @@
 /** Build contexts and Dockerfiles out of a seed, for the comparison with BuildKit. */
-import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export class Random {
@@ -29,7 +30,7 @@ const directoryModes = [0o755, 0o700, 0o775];
 
 /** Fixed names, so that instructions can name them; which of them exist is up to the seed, but for a few. */
 function makeContext(random: Random, directory: string): void {
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(join(directory, "w"), { recursive: true });
   const file = (path: string): void => {
     const full = join(directory, path);
     mkdirSync(join(full, ".."), { recursive: true });
@@ -48,13 +49,85 @@ function makeContext(random: Random, directory: string): void {
     ["d/up", "../b.txt"],
     ["ln-none", "nowhere"],
     ["ln-abs", "/d/one"],
+    ["ln-chain", "ln-dir"],
+    ["w/loop", "loop"],
+    ["ln-out", "../../etc/hostname"],
+    ["d/e/back", ".."],
   ];
   for (const [path, target] of links) if (random.below(2) === 0) symlinkSync(target, join(directory, path));
+  if (random.below(4) === 0) {
+    linkSync(join(directory, "d/one"), join(directory, "d/one-more"));
+    linkSync(join(directory, "a.txt"), join(directory, "d/e/a-again"));
+  }
+  makeArchives(random, directory);
   if (random.below(3) === 0) {
-    const patterns = ["*.log", "**/*.md", "d/e", "!d/e/three", "w/a?", "empty", "# no", "d/*", "!d/one", "**/f"];
+    const patterns = [
+      "*.log",
+      "**/*.md",
+      "d/e",
+      "!d/e/three",
+      "w/a?",
+      "empty",
+      "# no",
+      "d/*",
+      "!d/one",
+      "**/f",
+      "*",
+      "!d",
+      "!**/*.txt",
+      "/d/e/",
+      "./a.txt",
+      "d/../b.txt",
+      "  w  ",
+      "**",
+      "!*.tar*",
+      "[ab].txt",
+      "d/**/three",
+      "!d/e/f/../three",
+      "Dockerfile",
+      ".dockerignore",
+      "ln-*",
+      "sp ace",
+      "\\a.txt",
+      "w/[!b]*",
+    ];
     const lines = Array.from({ length: 1 + random.below(3) }, () => random.pick(patterns));
     writeFileSync(join(directory, ".dockerignore"), `${lines.join("\n")}\n`);
   }
+}
+
+const archiveKinds = ["tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst"] as const;
+
+/** An archive with owners, modes, links and a setuid file; and a file that only calls itself one. */
+function makeArchives(random: Random, directory: string): void {
+  const kind = random.pick(archiveKinds);
+  const flag = { tar: [], "tar.gz": ["-z"], "tar.xz": ["-J"], "tar.bz2": ["-j"], "tar.zst": ["--zstd"] }[kind];
+  writeFileSync(join(directory, "fake.tar.gz"), "no archive\n");
+  const inside = join(directory, ".archive");
+  mkdirSync(join(inside, "t/u"), { recursive: true });
+  writeFileSync(join(inside, "t/one"), "one\n");
+  writeFileSync(join(inside, "t/u/two"), `two ${random.below(10)}\n`);
+  chmodSync(join(inside, "t/one"), 0o4755);
+  chmodSync(join(inside, "t/u"), random.pick([0o755, 0o700, 0o1777]));
+  symlinkSync("one", join(inside, "t/ln"));
+  symlinkSync("/etc", join(inside, "t/abs"));
+  linkSync(join(inside, "t/one"), join(inside, "t/hard"));
+  for (const path of ["t/one", "t/u/two", "t/u", "t"]) utimesSync(join(inside, path), 1_600_000_000, 1_600_000_000);
+  const owner = random.pick(["0:0", "1000:1000", "12345:54321"]).split(":");
+  const ids = [`--owner=${owner[0] ?? ""}`, `--group=${owner[1] ?? ""}`, "--numeric-owner"];
+  const names = random.pick([["t"], ["."], ["t/one", "t/u/two"], ["./t"]]);
+  execFileSync("tar", [
+    "-c",
+    ...flag,
+    "-f",
+    join(directory, "arch.bin"),
+    "-C",
+    inside,
+    ...ids,
+    "--sort=name",
+    ...names,
+  ]);
+  execFileSync("rm", ["-rf", inside]);
 }
 
 const sources = [
@@ -74,6 +147,25 @@ const sources = [
   "run.sh",
   "[ab].txt",
   "d/e/*",
+  "ln-chain",
+  "ln-chain/one",
+  "ln-dir/e",
+  "ln-dir/",
+  "./d/./e",
+  "/d",
+  "d/../a.txt",
+  "../a.txt",
+  "w/a?",
+  "*/one",
+  "d/e/f",
+  "arch.bin",
+  "fake.tar.gz",
+  "empty",
+  "nothing*",
+  "ln-out",
+  "d/one-more",
+  "[[]x",
+  "*.t[!a]t",
 ];
 const destinations = [
   "/",
@@ -90,6 +182,15 @@ const destinations = [
   "/lnk",
   "/lnk/z",
   "/x/.",
+  "/etc",
+  "/etc/",
+  "/home/app",
+  "/x/../y",
+  "//z//",
+  "/lnk2/",
+  "../up",
+  "/${FOO}/e",
+  "/new/${FOO:-d}/",
 ];
 const flags = [
   "",
@@ -105,6 +206,19 @@ const flags = [
   "--parents ",
   "--exclude=*.md ",
   "--exclude=e ",
+  "--exclude=** ",
+  "--exclude=d/e ",
+  "--exclude=*.txt --exclude=!a.txt ",
+  "--chown=1000:1000 --chmod=700 ",
+  "--chown=nosuch ",
+  "--chown=0:app ",
+  "--chmod=4755 ",
+  "--chmod=a+x,o-r ",
+  "--link --chown=1000:1000 ",
+  "--link --chmod=711 ",
+  "--parents --chown=5:6 ",
+  "--parents --exclude=*.md ",
+  "--chown=$OWNER ",
 ];
 
 function copy(random: Random, keyword: string): string {
@@ -112,7 +226,8 @@ function copy(random: Random, keyword: string): string {
   const from = several ? `${random.pick(sources)} ${random.pick(sources)}` : random.pick(sources);
   const destination = several ? random.pick(["/x/", "/m/n/", "./", "/tmp/"]) : random.pick(destinations);
   const flag = random.pick(flags);
-  return `${keyword} ${keyword === "ADD" && flag.startsWith("--parents") ? "" : flag}${from} ${destination}`;
+  const unpack = keyword === "ADD" && random.below(5) === 0 ? random.pick(["--unpack=true ", "--unpack=false "]) : "";
+  return `${keyword} ${keyword === "ADD" && flag.startsWith("--parents") ? "" : flag}${unpack}${from} ${destination}`;
 }
 
 const runs = [
@@ -133,6 +248,22 @@ const runs = [
   "RUN --mount=type=bind,source=d,target=/mnt/d,rw echo x > /mnt/d/new; ls /mnt/d > /listing",
   "RUN --network=none echo none > /none",
   "RUN mkdir -p /op && rm -rf /op && mkdir /op && echo new > /op/f",
+  "RUN --mount=type=bind,from=busybox,source=/etc,target=/from-image cp /from-image/passwd /pw",
+  "RUN --mount=type=bind,source=a.txt,target=/one-file cat /one-file > /one-copy",
+  "RUN --mount=type=cache,target=/cc,id=own,uid=1000,gid=1000,mode=0750 ls -ldn /cc | cut -c1-10 > /cache-mode",
+  "RUN --mount=type=tmpfs,target=/home/app/t,size=1m touch /home/app/t/x",
+  "RUN --mount=type=bind,target=/x/deep/mnt ls /x/deep/mnt > /deep-listing",
+  "RUN --security=sandbox true",
+  "RUN rm -rf /home && mkdir /home && touch /home/new",
+  "RUN mv /home/app /home/moved; touch -d @1600000000 /old-file; mkdir -m 1777 /sticky",
+  "RUN chown -R 7:8 /home; chmod u+s /bin/busybox",
+  "RUN ln -s ../outside/of/it /home/app/ln; ln -sf /nowhere /x/ln || true",
+  "RUN <<-EOF\n\techo tabbed > /tabbed\n\tEOF",
+  "RUN <<'EOF' cat > /quoted\n$FOO `x`\nEOF",
+  "RUN cat <<A > /two-a; cat <<B > /two-b\na\nA\nb\nB",
+  "RUN set > /dev/null; echo $HOME $USER $HOSTNAME > /who",
+  "RUN echo a > /trunc && : > /trunc; mknod /node c 1 3 || true",
+  "RUN mkdir -p /a/b/c && rm -r /a/b && ln -s /etc /a/b",
 ];
 
 const metadata = [
@@ -159,6 +290,25 @@ const metadata = [
   "HEALTHCHECK NONE",
   "ONBUILD RUN echo later",
   "MAINTAINER somebody",
+  "USER app",
+  "USER 1000:1000",
+  "USER root",
+  "WORKDIR ${FOO:-none}/x",
+  "WORKDIR /lnk/in",
+  "VOLUME /home/app",
+  'VOLUME ["/v 1", "/w"]',
+  "ENV OWNER=1000:1000",
+  "ENV PATH=/x:$PATH",
+  "ENV FOO=${FOO:-first} FOO=${FOO:-second}",
+  "ARG OWNER=app",
+  'LABEL a=${BAR:+set} d="$FOO\'s" e=\\$FOO',
+  'SHELL ["/bin/sh", "-c"]',
+  "CMD []",
+  "ENTRYPOINT []",
+  "ONBUILD COPY a.txt /later",
+  'HEALTHCHECK --timeout=1m --start-period=1s --start-interval=2s CMD ["true"]',
+  "EXPOSE ${PORT:-8080}/udp",
+  "STOPSIGNAL 9",
 ];
 
 function instruction(random: Random, stage: number): string {
@@ -167,7 +317,11 @@ function instruction(random: Random, stage: number): string {
   if (kind === 3) return copy(random, "ADD");
   if (kind < 6) return random.pick(runs);
   if (kind === 6 && stage > 0)
-    return `COPY --from=s${random.below(stage)} ${random.pick(["/bin", "/etc", "/x", "/home", "/home/app", "/etc/pass*"])} ${random.pick(["/from/", "/from", "/"])}`;
+    return `COPY --from=s${random.below(stage)} ${random.pick(["/bin", "/etc", "/x", "/home", "/home/app", "/etc/pass*", "/lnk", "/lnk/", "/sticky", "/r", "/home/app/ln", "/t"])} ${random.pick(["/from/", "/from", "/"])}`;
+  if (kind === 6 && random.below(2) === 0)
+    return `COPY --from=busybox ${random.pick(["/bin/sh", "/etc/passwd", "/home"])} ${random.pick(["/img/", "/img"])}`;
+  if (kind === 7 && random.below(3) === 0)
+    return `COPY --chmod=${random.pick(["755", "600"])} <<"A B" <<-C.txt /docs/\n$FOO\nA B\n\ttabs $FOO\n\tC.txt`;
   if (kind === 7) return `COPY <<EOF ${random.pick(["/doc", "doc", "/x/doc"])}\nvalue $FOO\nEOF`;
   return random.pick(metadata);
 }

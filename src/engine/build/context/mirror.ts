@@ -7,6 +7,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -55,6 +56,8 @@ export class Mirror {
   readonly #matcher: PatternMatcher | undefined;
   readonly #before: MirrorIndex;
   readonly #index: MirrorIndex = new Map();
+  /** Device and inode of files with several names -> the first of them here. */
+  readonly #links = new Map<string, string>();
   readonly #buffer = Buffer.allocUnsafe(chunkBytes);
   /** Called before the first change. */
   readonly #onChange: () => void;
@@ -166,12 +169,25 @@ export class Mirror {
   #entry(full: Buffer, path: string, stat: BigIntStats): boolean {
     if (stat.isSymbolicLink()) return this.#link(full, path, stat);
     if (!stat.isFile()) return false;
+    const inode = `${stat.dev}:${stat.ino}`;
+    const first = stat.nlink > 1n ? this.#links.get(inode) : undefined;
     const known = this.#before.get(path);
-    if (known !== undefined && known.stamp === stampOf(stat)) {
-      this.#index.set(path, known);
-      return true;
-    }
-    return this.#file(full, path);
+    if (known !== undefined && known.stamp === stampOf(stat)) this.#index.set(path, known);
+    else if (first !== undefined) return this.#hardLink(first, path);
+    else if (!this.#file(full, path)) return false;
+    if (stat.nlink > 1n && first === undefined) this.#links.set(inode, path);
+    return true;
+  }
+
+  /** Another name of a file that is there already. */
+  #hardLink(first: string, path: string): boolean {
+    const known = this.#index.get(first);
+    if (known === undefined) return false;
+    this.#willChange();
+    if (this.#target.stat(path) !== undefined) this.#remove(path);
+    linkSync(this.#target.path(first), this.#target.path(path));
+    this.#index.set(path, known);
+    return true;
   }
 
   #link(full: Buffer, path: string, stat: BigIntStats): boolean {

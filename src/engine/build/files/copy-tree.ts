@@ -211,9 +211,9 @@ function copyXattrs(from: Buffer, to: Buffer): void {
   }
 }
 
-/** The mode of directories that no source gives. */
+/** The mode of directories that no source gives: without the bits above those of permission, as BuildKit makes them. */
 function newDirectoryMode(mode: ModeChange | undefined): number {
-  return mode?.kind === "octal" ? mode.mode : defaultMode;
+  return mode?.kind === "octal" ? mode.mode & 0o777 : defaultMode;
 }
 
 /** Copies the entry `source` (a path as named, see `matchingSources`) to `destination` (absolute; "/" or "/." at the end say that
