@@ -538,3 +538,29 @@ export interface EventMessage {
   /** Unix nanoseconds; above 2^53, so it is written as an integer from a bigint by the API and kept as a decimal string here. */
   readonly timeNano: string;
 }
+
+/** An extension of ours: traffic between containers that somebody has cut on purpose, to see how software takes it. */
+export interface NetworkFaultBody {
+  /** `partition`: nothing passes between the two sides. `cut`: nothing passes to or from the one side. */
+  readonly Kind: "partition" | "cut";
+  /** Two sides of a partition, one of a cut. */
+  readonly Sides: readonly FaultSide[];
+  readonly Labels?: Labels | null;
+}
+/** All containers that bear these labels, now or later. At least one label. */
+export interface FaultSide {
+  /** For people. */
+  readonly Name: string;
+  readonly Labels: Labels;
+}
+export interface NetworkFault extends NetworkFaultBody {
+  /** 12 hex digits. */
+  readonly Id: string;
+  /** RFC 3339. */
+  readonly Created: string;
+  readonly Labels: Labels;
+  /** Names of the containers that it separates now, in the order of the sides. */
+  readonly Containers: readonly (readonly string[])[];
+  /** What it cannot do. */
+  readonly Warnings: readonly string[];
+}

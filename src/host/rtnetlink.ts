@@ -290,45 +290,91 @@ export function removeRoute(request: RouteRequest): NetlinkMessage {
   };
 }
 
-/** Puts a program in front of all that a link receives: it stays when this process ends, and goes with the link.
- *  Source: linux/pkt_sched.h (clsact), linux/pkt_cls.h (bpf). */
-export function filterIncoming(index: number, programFd: number): readonly NetlinkMessage[] {
-  const RTM_NEWQDISC = 36;
-  const RTM_NEWTFILTER = 44;
-  const clsact = 0xfffffff1;
-  const ingress = 0xfffffff2;
-  const allProtocols = 0x0300;
-  const TCA_KIND = 1;
+const TC_INGRESS = 0xfffffff2;
+const TC_EGRESS = 0xfffffff3;
+const firstOfAllProtocols = (1 << 16) | 0x0300;
+const TC_CLSACT = 0xfffffff1;
+const TCA_KIND = 1;
+
+function trafficHeader(index: number, handle: number, at: { readonly parent: number; readonly info: number }): Buffer {
+  const bytes = Buffer.alloc(20);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(handle, 8);
+  bytes.writeUInt32LE(at.parent, 12);
+  bytes.writeUInt32LE(at.info, 16);
+  return bytes;
+}
+
+function packetFilter(
+  index: number,
+  programFd: number,
+  at: { readonly parent: number; readonly handle: number },
+): Buffer {
   const TCA_OPTIONS = 2;
   const TCA_BPF_FD = 6;
   const TCA_BPF_NAME = 7;
   const TCA_BPF_FLAGS = 8;
   const directAction = 1;
-  const header = (handle: number, parent: number, info: number): Buffer => {
-    const bytes = Buffer.alloc(20);
-    bytes.writeInt32LE(index, 4);
-    bytes.writeUInt32LE(handle, 8);
-    bytes.writeUInt32LE(parent, 12);
-    bytes.writeUInt32LE(info, 16);
-    return bytes;
-  };
-  const options = nested(TCA_OPTIONS, [
-    u32Attribute(TCA_BPF_FD, programFd),
-    textAttribute(TCA_BPF_NAME, "tscompose"),
-    u32Attribute(TCA_BPF_FLAGS, directAction),
+  return Buffer.concat([
+    trafficHeader(index, at.handle, { parent: at.parent, info: firstOfAllProtocols }),
+    textAttribute(TCA_KIND, "bpf"),
+    nested(TCA_OPTIONS, [
+      u32Attribute(TCA_BPF_FD, programFd),
+      textAttribute(TCA_BPF_NAME, "tscompose"),
+      u32Attribute(TCA_BPF_FLAGS, directAction),
+    ]),
   ]);
+}
+
+const RTM_NEWTFILTER = 44;
+/** Puts a program in front of all that a link receives: it stays when this process ends, and goes with the link.
+ *  Source: linux/pkt_sched.h (clsact), linux/pkt_cls.h (bpf). */
+export function filterIncoming(index: number, programFd: number): readonly NetlinkMessage[] {
+  const RTM_NEWQDISC = 36;
+  const qdisc = trafficHeader(index, 0xffff0000, { parent: TC_CLSACT, info: 0 });
   return [
     {
       type: RTM_NEWQDISC,
       flags: NLM_F_CREATE | NLM_F_EXCL,
-      body: Buffer.concat([header(0xffff0000, clsact, 0), textAttribute(TCA_KIND, "clsact")]),
+      body: Buffer.concat([qdisc, textAttribute(TCA_KIND, "clsact")]),
       subject: `make classifier of link ${index}`,
     },
     {
       type: RTM_NEWTFILTER,
       flags: NLM_F_CREATE | NLM_F_EXCL,
-      body: Buffer.concat([header(0, ingress, (1 << 16) | allProtocols), textAttribute(TCA_KIND, "bpf"), options]),
+      body: packetFilter(index, programFd, { parent: TC_INGRESS, handle: 0 }),
       subject: `filter what link ${index} receives`,
     },
   ];
+}
+
+/** Another program in the place of the one that `filterIncoming` put there, without a gap: the kernel gave that one handle 1. */
+export function replaceIncoming(index: number, programFd: number): NetlinkMessage {
+  return {
+    type: RTM_NEWTFILTER,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    body: packetFilter(index, programFd, { parent: TC_INGRESS, handle: 1 }),
+    subject: `replace the filter of link ${index}`,
+  };
+}
+
+/** Puts a program in front of all that a link sends, or takes it away. The link has a classifier from `filterIncoming`. */
+export function filterOutgoing(index: number, programFd: number | undefined): NetlinkMessage {
+  const RTM_DELTFILTER = 45;
+  if (programFd !== undefined) {
+    return {
+      type: RTM_NEWTFILTER,
+      flags: NLM_F_CREATE | NLM_F_REPLACE,
+      body: packetFilter(index, programFd, { parent: TC_EGRESS, handle: 1 }),
+      subject: `filter what link ${index} sends`,
+    };
+  }
+  const body = trafficHeader(index, 1, { parent: TC_EGRESS, info: firstOfAllProtocols });
+  return {
+    type: RTM_DELTFILTER,
+    flags: 0,
+    body: Buffer.concat([body, textAttribute(TCA_KIND, "bpf")]),
+    subject: `let link ${index} send again`,
+    accept: ["ENOENT", "EINVAL"],
+  };
 }

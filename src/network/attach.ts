@@ -4,15 +4,15 @@ import { createChildLink } from "./child-link.ts";
 import { plugIntoBridge } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { vethNameFor, type EngineTag } from "./names.ts";
-import { bridgeOptions, subnetsOf } from "./network-record.ts";
+import { bridgeOptions } from "./network-record.ts";
 import { toInterface, type Endpoint } from "./plan-endpoint.ts";
 import { closeSync } from "node:fs";
 import { assertNever, isTscomposeError } from "../errors.ts";
 import { loadPacketProgram } from "../host/bpf.ts";
-import { filterIncoming } from "../host/rtnetlink.ts";
+import { filterIncoming, filterOutgoing, replaceIncoming } from "../host/rtnetlink.ts";
 import { findLink } from "../host/rtnetlink-list.ts";
-import { parseAddress, parseSubnet } from "./cidr.ts";
-import { buildPortFilter } from "./port-filter.ts";
+import { parseAddress, parseSubnet, type Address } from "./cidr.ts";
+import { buildDropAll, buildPortFilter } from "./port-filter.ts";
 
 /** The host's end of the endpoint's link; undefined where there is none. */
 export function hostLinkOf(tag: EngineTag, endpoint: Endpoint): string | undefined {
@@ -22,36 +22,56 @@ export function hostLinkOf(tag: EngineTag, endpoint: Endpoint): string | undefin
 let reported = false;
 
 /** A kernel that is too old for it leaves the firewall alone in charge, as with Docker. */
-function guardPort(
-  context: NetworkContext,
-  endpoint: Endpoint,
-  port: { readonly hostName: string; readonly mac: Buffer },
-): void {
-  const { record } = endpoint.network;
-  const { state, request } = endpoint;
-  const texts = [state.ipv4?.address, state.ipv6?.address, ...request.linkLocalIps];
-  const program = buildPortFilter({
-    mac: port.mac,
-    addresses: texts.flatMap((text) => parseAddress(text ?? "") ?? []),
-    subnets: [...subnetsOf(record), ...linkLocalSubnets],
-    internal: record.internal,
-    anySource: bridgeOptions(record).allowSpoofing,
-    networks: context.isolation.sets,
-  });
-  const index = findLink(context.netlink, port.hostName)?.index;
-  if (index === undefined) return;
+function guardPort(context: NetworkContext, endpoint: Endpoint, link: string): void {
   try {
-    const fd = loadPacketProgram(program);
-    try {
-      context.netlink.execute(filterIncoming(index, fd));
-    } finally {
-      closeSync(fd);
-    }
+    const index = findLink(context.netlink, link)?.index;
+    if (index === undefined) return;
+    withProgram(filterProgram(context, endpoint, []), (fd) => context.netlink.execute(filterIncoming(index, fd)));
   } catch (error) {
     if (!isTscomposeError(error, "host/syscall-failed")) throw error;
     if (!reported) context.log("warn", `addresses of containers are not pinned to their links: ${error.message}`);
     reported = true;
   }
+}
+
+/** Another filter in the place of the one that is there. `blocked`: destinations that get nothing; `cut`: nothing passes in or out.
+ *  @throws host/syscall-failed */
+export function filterPort(
+  context: NetworkContext,
+  endpoint: Endpoint,
+  port: { readonly link: string; readonly blocked: readonly Address[]; readonly cut: boolean },
+): void {
+  const index = findLink(context.netlink, port.link)?.index;
+  if (index === undefined) return;
+  const { netlink } = context;
+  const program = port.cut ? buildDropAll() : filterProgram(context, endpoint, port.blocked);
+  withProgram(program, (fd) => netlink.execute([replaceIncoming(index, fd)]));
+  if (port.cut) withProgram(program, (fd) => netlink.execute([filterOutgoing(index, fd)]));
+  else netlink.execute([filterOutgoing(index, undefined)]);
+}
+
+function withProgram(program: Buffer, use: (fd: number) => void): void {
+  const fd = loadPacketProgram(program);
+  try {
+    use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function filterProgram(context: NetworkContext, endpoint: Endpoint, blocked: readonly Address[]): Buffer {
+  const { record } = endpoint.network;
+  const { state, request } = endpoint;
+  const texts = [state.ipv4?.address, state.ipv6?.address, ...request.linkLocalIps];
+  return buildPortFilter({
+    mac: toInterface(endpoint).mac,
+    addresses: texts.flatMap((text) => parseAddress(text ?? "") ?? []),
+    subnets: [...endpoint.network.subnets, ...linkLocalSubnets],
+    internal: record.internal,
+    blocked,
+    anySource: bridgeOptions(record).allowSpoofing,
+    networks: context.isolation.sets,
+  });
 }
 const linkLocalSubnets = ["169.254.0.0/16"].flatMap((text) => parseSubnet(text) ?? []);
 
@@ -77,7 +97,7 @@ export function attachEndpoint(
       };
       const link = toInterface(endpoint);
       plugIntoBridge(context.netlink, netns, { link, port });
-      guardPort(context, endpoint, { hostName: port.hostName, mac: link.mac });
+      guardPort(context, endpoint, port.hostName);
       return;
     }
     case "macvlan":

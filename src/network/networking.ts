@@ -6,6 +6,7 @@ import { closeNetworking } from "./close.ts";
 import type { NetworkContext } from "./context.ts";
 import { defaultPools, parsePools, uniqueLocalPool } from "./default-pools.ts";
 import { Upstream } from "./dns/upstream.ts";
+import { FaultStore } from "./faults/fault-record.ts";
 import { Guard } from "./guard.ts";
 import { Firewall } from "./firewall/firewall.ts";
 import { Isolation } from "./isolation.ts";
@@ -41,7 +42,8 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
     poolSubnets,
   };
   const registry = new NetworkRegistry(context, new NetworkStore(options.dataDir));
-  const sandboxes = new Sandboxes(context, registry);
+  const sandboxes = new Sandboxes(context, registry, new FaultStore(options.dataDir));
+  const { faults } = sandboxes;
   const guard = new Guard(context, { registry, sandboxes, poller: options.poller });
   await Promise.resolve();
   return {
@@ -52,6 +54,12 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
     inspect: (ref) => registry.resolve(ref).inspect(),
     list: () => registry.all().map((network) => network.inspect()),
     remove: async (ref) => await registry.remove(registry.resolve(ref)),
+    faults: {
+      list: () => faults.list(),
+      create: async (body) => await faults.create(body),
+      remove: async (id) => await faults.remove(id),
+      of: (containerId) => faults.of(containerId),
+    },
     setupSandbox: async (request) => await sandboxes.setup(request),
     adoptSandbox: async (request, state) => await sandboxes.adopt(request, state),
     teardownSandbox: async (containerId) => await sandboxes.teardown(containerId),

@@ -12,6 +12,8 @@ export interface PortFilter {
   readonly subnets: readonly Subnet[];
   /** Nothing leaves the subnets. */
   readonly internal: boolean;
+  /** Destinations that get nothing from it: it has been partitioned from them. */
+  readonly blocked: readonly Address[];
   /** May send from any address: its members are routers. */
   readonly anySource: boolean;
   /** Descriptors of the sets of subnets of all networks; undefined: the kernel has none. */
@@ -104,6 +106,14 @@ class Assembler {
   }
 }
 
+/** For a container that is cut off: nothing passes. */
+export function buildDropAll(): Buffer {
+  const asm = new Assembler();
+  asm.emit(0xb7, { dst: r0, immediate: DROP });
+  asm.emit(0x95, {});
+  return asm.assemble();
+}
+
 export function buildPortFilter(filter: PortFilter): Buffer {
   const asm = new Assembler();
   const mac = Buffer.concat([filter.mac, Buffer.alloc(2)]).readBigUInt64LE(0);
@@ -175,6 +185,9 @@ function ipv4(asm: Assembler, filter: PortFilter): void {
     asm.label("ipv4-ok");
   }
   asm.read32(r3, -4);
+  for (const address of filter.blocked) {
+    if (address.family === 4) asm.emit(0x16, { dst: r3, immediate: word(address), target: "drop" });
+  }
   for (const subnet of ofFamily(filter.subnets, 4)) asm.ifMasked(r3, mask4(subnet), "pass");
   asm.ifMasked(r3, { mask: 0xf0, value: 0xe0 }, "pass"); // multicast
   asm.emit(0x16, { dst: r3, immediate: -1, target: "pass" }); // broadcast
@@ -200,6 +213,10 @@ function ipv6(asm: Assembler, filter: PortFilter): void {
   if (!filter.anySource) ipv6Source(asm, filter);
   asm.load(38, -16, 16);
   asm.read64(r2, -16);
+  asm.read64(r3, -8);
+  for (const [index, address] of filter.blocked.entries()) {
+    if (address.family === 6) ifWhole(asm, address, { target: "drop", label: `blocked-${index}` });
+  }
   for (const subnet of ofFamily(filter.subnets, 6)) asm.ifMasked64(r2, mask6(subnet), "pass");
   asm.ifMasked64(r2, linkLocal6, "pass");
   asm.ifMasked64(r2, { mask: 0xffn, value: 0xffn }, "pass"); // multicast
@@ -215,14 +232,19 @@ function ipv6Source(asm: Assembler, filter: PortFilter): void {
   asm.ifMasked64(r2, linkLocal6, "ipv6-ok");
   for (const [index, address] of [{ family: 6 as const, value: 0n }, ...filter.addresses].entries()) {
     if (address.family !== 6) continue;
-    const bytes = addressBytes(address);
-    const whole = (1n << 64n) - 1n;
-    asm.ifMasked64(r2, { mask: whole, value: bytes.readBigUInt64LE(0) }, `ipv6-half-${index}`);
-    asm.jump(`ipv6-next-${index}`);
-    asm.label(`ipv6-half-${index}`);
-    asm.ifMasked64(r3, { mask: whole, value: bytes.readBigUInt64LE(8) }, "ipv6-ok");
-    asm.label(`ipv6-next-${index}`);
+    ifWhole(asm, address, { target: "ipv6-ok", label: `ipv6-${index}` });
   }
   asm.jump("drop");
   asm.label("ipv6-ok");
+}
+
+/** r2 and r3 hold the two halves of an address. */
+function ifWhole(asm: Assembler, address: Address, go: { readonly target: string; readonly label: string }): void {
+  const bytes = addressBytes(address);
+  const whole = (1n << 64n) - 1n;
+  asm.ifMasked64(r2, { mask: whole, value: bytes.readBigUInt64LE(0) }, `${go.label}-half`);
+  asm.jump(`${go.label}-next`);
+  asm.label(`${go.label}-half`);
+  asm.ifMasked64(r3, { mask: whole, value: bytes.readBigUInt64LE(8) }, go.target);
+  asm.label(`${go.label}-next`);
 }

@@ -26,7 +26,10 @@ export async function reconcile(
     bridges: new Set([...wanted, ...others].map(({ record }) => record.bridgeName)),
     ports: new Set(portNames(context, sandboxes)),
   });
-  if (await context.firewall.check()) context.log("info", "the firewall rules were repaired");
+  sandboxes.faults.adopt();
+  const repaired = await context.firewall.check();
+  await sandboxes.faults.apply();
+  if (repaired) context.log("info", "the firewall rules were repaired");
 }
 
 function portNames(context: NetworkContext, sandboxes: Sandboxes): readonly string[] {

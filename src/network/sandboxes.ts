@@ -1,12 +1,14 @@
 /** Sandboxes of one engine: set up all or nothing, taken over after a restart, changed while they run, torn down whatever happens. */
 import { errorMessage, TscomposeError } from "../errors.ts";
 import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink, enslave } from "../host/rtnetlink.ts";
+import { deleteLink } from "../host/rtnetlink.ts";
 import { findLink, listLinks } from "../host/rtnetlink-list.ts";
 import { UndoStack } from "../host/undo-stack.ts";
 import { applyInterfaceSysctls, configureInterfaces, prepareNamespace, setDefaultRoutes } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { attachEndpoint, hostLinkOf } from "./attach.ts";
+import type { FaultStore } from "./faults/fault-record.ts";
+import { Faults } from "./faults/faults.ts";
 import type { LiveNetwork } from "./live-network.ts";
 import type { NetworkRegistry } from "./network-registry.ts";
 import {
@@ -19,6 +21,7 @@ import {
   type Endpoint,
 } from "./plan-endpoint.ts";
 import { deleteLinks, hasLink, interfaceIndex, plainRequest } from "./endpoint-links.ts";
+import { numberInterfaces, repairLinks, routesOf } from "./link-repair.ts";
 import { SandboxPorts } from "./sandbox-ports.ts";
 import { hostsFileOf, resolvConfOf, startResolver } from "./sandbox-names.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -32,8 +35,11 @@ export class Sandboxes {
   readonly #ports: SandboxPorts;
   readonly #live = new Map<string, Sandbox>();
 
-  constructor(context: NetworkContext, registry: NetworkRegistry) {
+  readonly faults: Faults;
+
+  constructor(context: NetworkContext, registry: NetworkRegistry, store: FaultStore) {
     this.#context = context;
+    this.faults = new Faults(context, store, () => this.all());
     this.#registry = registry;
     this.#ports = new SandboxPorts(context, () => this.all());
   }
@@ -72,9 +78,20 @@ export class Sandboxes {
       this.#join(sandbox);
       undo.commit();
       for (const { network } of networks) network.joining -= 1;
+      await this.#applyFaults(sandbox);
       return this.#stateOf(sandbox);
     } catch (error) {
       for (const failure of await undo.run()) this.#context.log("warn", `${failure.message}: ${String(failure.cause)}`);
+      throw error;
+    }
+  }
+
+  /** A container that should be cut off and cannot be does not start. */
+  async #applyFaults(sandbox: Sandbox): Promise<void> {
+    try {
+      await this.faults.apply();
+    } catch (error) {
+      await this.teardown(sandbox.id).catch((second: unknown) => this.#context.log("warn", errorMessage(second)));
       throw error;
     }
   }
@@ -107,7 +124,7 @@ export class Sandboxes {
     }
     const inside = new NetlinkSocket(NETLINK_ROUTE, sandbox.netns);
     try {
-      this.#numberInterfaces(sandbox, inside);
+      numberInterfaces(sandbox, inside);
       const linked = [...sandbox.endpoints.values()].filter(({ network }) => hasLink(network));
       configureInterfaces(inside, sandbox.netns, linked.map(toInterface));
       setDefaultRoutes(inside, { 4: defaultRoute(linked, 4), 6: defaultRoute(linked, 6) });
@@ -116,15 +133,6 @@ export class Sandboxes {
     }
     applyInterfaceSysctls(sandbox.netns, sandbox.request.sysctls);
     for (const endpoint of sandbox.endpoints.values()) applyInterfaceSysctls(sandbox.netns, endpointSysctls(endpoint));
-  }
-
-  /** The kernel numbers them as they come. */
-  #numberInterfaces(sandbox: Sandbox, inside: NetlinkSocket): void {
-    for (const [id, endpoint] of sandbox.endpoints) {
-      if (!hasLink(endpoint.network)) continue;
-      const index = findLink(inside, endpoint.state.interfaceName)?.index ?? 0;
-      sandbox.endpoints.set(id, { ...endpoint, index });
-    }
   }
 
   #join(sandbox: Sandbox): void {
@@ -205,6 +213,7 @@ export class Sandboxes {
     };
     await attempt(() => sandbox.dns?.close());
     await attempt(() => this.#ports.unpublish(sandbox));
+    await attempt(() => this.faults.apply());
     for (const { network, state } of endpoints) {
       network.releaseEndpoint(state);
       network.joining -= 1;
@@ -247,7 +256,9 @@ export class Sandboxes {
     network.joining += 1;
     try {
       const bridgeIndex = hasLink(network) ? await this.#registry.ensureReady(network) : undefined;
-      return this.#attachLive(sandbox, { network, request, bridgeIndex });
+      const state = this.#attachLive(sandbox, { network, request, bridgeIndex });
+      await this.faults.apply();
+      return state;
     } finally {
       network.joining -= 1;
     }
@@ -269,13 +280,13 @@ export class Sandboxes {
         takenNames: new Set(links.map(({ name }) => name)),
         previous: sandbox.request.previous.find(({ networkId }) => networkId === network.id),
       });
-      const before = this.#routesOf(sandbox);
+      const before = routesOf(sandbox);
       try {
         attachEndpoint(this.#context, sandbox.netns, { endpoint, bridgeIndex: joining.bridgeIndex });
         endpoint = { ...endpoint, index: findLink(inside, endpoint.state.interfaceName)?.index ?? 0 };
         configureInterfaces(inside, sandbox.netns, [toInterface(endpoint)]);
         sandbox.endpoints.set(network.id, endpoint);
-        setDefaultRoutes(inside, this.#routesOf(sandbox), before);
+        setDefaultRoutes(inside, routesOf(sandbox), before);
         applyInterfaceSysctls(sandbox.netns, endpointSysctls(endpoint));
       } catch (error) {
         sandbox.endpoints.delete(network.id);
@@ -289,11 +300,6 @@ export class Sandboxes {
     } finally {
       inside.close();
     }
-  }
-
-  #routesOf(sandbox: Sandbox): Parameters<typeof setDefaultRoutes>[1] {
-    const linked = [...sandbox.endpoints.values()].filter(({ network }) => hasLink(network));
-    return { 4: defaultRoute(linked, 4), 6: defaultRoute(linked, 6) };
   }
 
   async disconnect(containerId: string, networkId: string): Promise<void> {
@@ -310,14 +316,14 @@ export class Sandboxes {
       );
     }
     const carriedPorts = gatewayEndpoint(sandbox.endpoints.values(), 4) === endpoint;
-    const before = this.#routesOf(sandbox);
+    const before = routesOf(sandbox);
     sandbox.endpoints.delete(network.id);
     network.zone.remove(containerId);
     network.members.delete(containerId);
     network.joining += 1;
     try {
       const name = hostLinkOf(this.#context.tag, endpoint);
-      const after = this.#routesOf(sandbox);
+      const after = routesOf(sandbox);
       const routes = {
         4: before[4]?.index === endpoint.index ? undefined : before[4],
         6: before[6]?.index === endpoint.index ? undefined : before[6],
@@ -331,6 +337,7 @@ export class Sandboxes {
         inside.close();
       }
       if (carriedPorts) await this.#ports.retarget(sandbox);
+      await this.faults.apply();
     } finally {
       network.releaseEndpoint(endpoint.state);
       network.joining -= 1;
@@ -356,32 +363,8 @@ export class Sandboxes {
 
   /** Plugs ports into bridges again that were deleted and made again, and makes links again that were deleted. */
   repairLinks(): void {
-    const links = new Map(listLinks(this.#context.netlink).map((link) => [link.name, link]));
-    for (const sandbox of this.all()) {
-      for (const endpoint of sandbox.endpoints.values()) {
-        const name = hostLinkOf(this.#context.tag, endpoint);
-        const bridge = links.get(endpoint.network.record.bridgeName);
-        if (name === undefined || bridge === undefined) continue;
-        const link = links.get(name);
-        if (link === undefined) this.#replaceLink(sandbox, endpoint, bridge.index);
-        else if (link.master !== bridge.index) this.#context.netlink.execute([enslave(link.index, bridge.index)]);
-        else continue;
-        this.#context.log("warn", `container ${sandbox.name} was plugged into network ${endpoint.network.name} again`);
-      }
-    }
-  }
-
-  #replaceLink(sandbox: Sandbox, endpoint: Endpoint, bridgeIndex: number): void {
-    attachEndpoint(this.#context, sandbox.netns, { endpoint, bridgeIndex });
-    const inside = new NetlinkSocket(NETLINK_ROUTE, sandbox.netns);
-    try {
-      this.#numberInterfaces(sandbox, inside);
-      const again = sandbox.endpoints.get(endpoint.network.id) ?? endpoint;
-      configureInterfaces(inside, sandbox.netns, [toInterface(again)]);
-      setDefaultRoutes(inside, this.#routesOf(sandbox));
-    } finally {
-      inside.close();
-    }
+    if (repairLinks(this.#context, this.all())) this.faults.relinked();
+    this.faults.apply().catch((error: unknown) => this.#context.log("error", errorMessage(error)));
   }
 
   /** Lets go of everything without taking anything out of the kernel: the containers go on. */

@@ -1,7 +1,7 @@
 /** What the engine asks of networking. In: networks and sandboxes as plain data. Out: addresses, bound ports, files for /etc.
  *  Knows container ids and names, no images, no Compose. Types only. */
 import type { Poller } from "../host/poller.ts";
-import type { NetworkCreateBody, NetworkInspect } from "../engine/types.ts";
+import type { NetworkCreateBody, NetworkFault, NetworkFaultBody, NetworkInspect } from "../engine/types.ts";
 
 /** One container's membership in one network, as asked for. */
 export interface EndpointRequest {
@@ -60,6 +60,8 @@ export interface SandboxRequest {
   readonly ports: readonly PortRequest[];
   /** Containers of one group that ask for the same fixed host port share it: clients are dealt out among them. */
   readonly publishGroup?: string | undefined;
+  /** What network faults choose containers by. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly dns: {
     readonly servers: readonly string[];
     readonly search: readonly string[];
@@ -89,6 +91,16 @@ export interface Networking {
   list(): readonly NetworkInspect[];
   /** @throws network/in-use while a sandbox has an endpoint in it. */
   remove(ref: string): Promise<void>;
+  /** Partitions and cuts, which outlive the engine. */
+  readonly faults: {
+    list(): readonly NetworkFault[];
+    /** @throws network/invalid, network/name-in-use when it is in force already */
+    create(body: NetworkFaultBody): Promise<NetworkFault>;
+    /** @throws network/not-found */
+    remove(id: string): Promise<NetworkFault>;
+    /** What a container suffers: `cut off`, `partitioned from db`. */
+    of(containerId: string): readonly string[];
+  };
   // sandboxes
   /** Interfaces, addresses, routes, DNS, published ports, all or nothing.
    *  @throws port/in-use, network/not-found, network/address-in-use, network/pool-exhausted */
