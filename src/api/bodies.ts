@@ -12,7 +12,9 @@ import type {
   IpamPool,
   LogConfig,
   MountRequest,
+  FaultSide,
   NetworkCreateBody,
+  NetworkFaultBody,
   NetworkIpam,
   PortBinding,
   RegistryCredentials,
@@ -253,6 +255,12 @@ export const networkCreateBody = object<NetworkCreateBody>({
     Config: list(object<IpamPool>({ Subnet: string, IPRange: string, Gateway: string, AuxiliaryAddresses: labels })),
   }),
   Options: labels,
+  Labels: labels,
+});
+
+export const networkFaultBody = object<NetworkFaultBody>({
+  Kind: string,
+  Sides: list(object<FaultSide>({ Name: string, Labels: labels })),
   Labels: labels,
 });
 

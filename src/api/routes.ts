@@ -144,6 +144,11 @@ export const routes = {
   networkConnect: { ...json, method: "POST", path: "/networks/{id}/connect", body: "json" },
   networkDisconnect: { ...json, method: "POST", path: "/networks/{id}/disconnect", body: "json" },
 
+  // Extensions of ours.
+  faultList: { ...json, method: "GET", path: "/tscompose/faults" },
+  faultCreate: { ...json, method: "POST", path: "/tscompose/faults", body: "json" },
+  faultRemove: { ...json, method: "DELETE", path: "/tscompose/faults/{id}" },
+
   volumeList: { ...json, method: "GET", path: "/volumes", query: ["filters"] },
   volumeCreate: { ...json, method: "POST", path: "/volumes/create", body: "json" },
   volumePrune: { ...json, method: "POST", path: "/volumes/prune", query: ["filters"] },

@@ -70,6 +70,7 @@ const commands: Readonly<Record<string, Entry>> = {
   push: { summary: "push the images of services", load: () => import("./commands/push.ts"), changes: true },
   load: { summary: "load images from an archive", load: () => import("./commands/load.ts"), changes: true },
   config: { summary: "check the compose files and print what they mean", load: () => import("./commands/config.ts") },
+  net: { summary: "partition services, cut one off, and heal", load: () => import("./commands/net.ts") },
   doctor: { summary: "check whether this machine can run containers", load: () => import("./commands/doctor.ts") },
   engine: {
     summary: "the engine process: status, stop, logs, serve",

@@ -7,6 +7,8 @@ import type {
   EventMessage,
   ImageDeleteItem,
   ImageSummary,
+  NetworkFault,
+  NetworkFaultBody,
   NetworkInspect,
   ProgressMessage,
   RegistryCredentials,
@@ -115,6 +117,13 @@ export class Docker extends Handle {
   );
   readonly pruneNetworks: Call<Filtered, { readonly NetworksDeleted: readonly string[] | null }> =
     this.call("networkPrune");
+
+  /** Extensions of our engine: others answer 404. */
+  readonly listFaults: Call<Abortable, readonly NetworkFault[]> = this.call("faultList");
+  readonly createFault: CallWith<NetworkFaultBody & Abortable, NetworkFault> = this.call("faultCreate");
+  async removeFault(id: string, options: Abortable = {}): Promise<void> {
+    await this.modem.request<void>("faultRemove", { parameters: { id }, options });
+  }
 
   readonly listVolumes: Call<
     Filtered,

@@ -7,6 +7,7 @@ import type { Project } from "../spec/model.ts";
 
 import { carryOut } from "./carry-out.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
+import { healProject } from "./faults.ts";
 import { checkServices } from "./select.ts";
 
 export interface DownOptions {
@@ -42,6 +43,7 @@ export async function down(
       await carryOut(context, reference, plan);
       removed += plan.nodes.length;
     }
+    if (options.services.length === 0) await healProject(context, reference);
     return removed;
   } finally {
     release();

@@ -17,6 +17,8 @@ import type {
   ImageInspect,
   ImageSummary,
   NetworkCreateBody,
+  NetworkFault,
+  NetworkFaultBody,
   NetworkInspect,
   ProgressMessage,
   RegistryCredentials,
@@ -33,6 +35,8 @@ export interface Engine {
   /** Undefined for an engine that cannot build. */
   readonly builds?: BuildService;
   readonly networks: NetworkService;
+  /** Undefined for an engine that cannot cut networks. */
+  readonly faults?: FaultService;
   readonly volumes: VolumeService;
   readonly events: EventService;
   readonly system: SystemService;
@@ -236,6 +240,15 @@ export interface NetworkService {
   connect(ref: string, containerRef: string, endpoint: EndpointSettings | undefined): Promise<void>;
   disconnect(ref: string, containerRef: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<{ readonly NetworksDeleted: readonly string[] }>;
+}
+
+/** Partitions and cuts between containers, made on purpose; they outlive the engine. */
+export interface FaultService {
+  list(): Promise<readonly NetworkFault[]>;
+  /** @throws network/invalid, network/name-in-use when it is in force already */
+  create(body: NetworkFaultBody): Promise<NetworkFault>;
+  /** @throws network/not-found */
+  remove(id: string): Promise<void>;
 }
 
 export interface VolumeService {

@@ -35,7 +35,8 @@ type ContainerAction =
   | "unpause"
   | "update";
 type ImageAction = "create" | "delete" | "import" | "load" | "prune" | "pull" | "push" | "save" | "tag" | "untag";
-type NetworkAction = "connect" | "create" | "destroy" | "disconnect" | "prune" | "remove";
+type NetworkAction =
+  "connect" | "create" | "cut" | "destroy" | "disconnect" | "heal" | "partition" | "prune" | "remove";
 type VolumeAction = "create" | "destroy" | "mount" | "prune" | "unmount";
 
 /** `id`: of the thing it happened to, empty for `prune`. Container attributes hold `image`, `name` and the labels, flat. */

@@ -27,6 +27,7 @@ import { EventBus } from "./events.ts";
 import type { NetworkInspect } from "./types.ts";
 import { HealthMonitors } from "./health/health-monitors.ts";
 import { createImageStore } from "./images/store.ts";
+import { FaultVerbs } from "./networks/fault-service.ts";
 import { Networks } from "./networks/network-service.ts";
 import { capabilityNames } from "./runtime/capabilities.ts";
 import { readHostProfile } from "./runtime/host-profile.ts";
@@ -172,6 +173,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
       join: (ref, network, settings) => joinNetwork(ctx, registry.resolve(ref), { network, settings }),
       leave: (ref, network, force) => leaveNetwork(ctx, registry.resolve(ref), { network, force }),
     }),
+    faults: new FaultVerbs(networking, events.publish),
     volumes,
     events,
     system: new System({

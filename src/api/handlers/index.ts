@@ -4,6 +4,7 @@ import type { RouteName } from "../routes.ts";
 import * as streams from "./container-streams.ts";
 import * as build from "./build.ts";
 import * as containers from "./containers.ts";
+import * as faults from "./faults.ts";
 import * as exec from "./exec.ts";
 import * as images from "./images.ts";
 import * as networks from "./networks.ts";
@@ -50,6 +51,10 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   containerArchivePut: streams.archivePut,
   containerExec: containers.exec,
   containerCommit: containers.commit,
+
+  faultList: faults.list,
+  faultCreate: faults.create,
+  faultRemove: faults.remove,
 
   execStart: exec.start,
   execResize: exec.resize,

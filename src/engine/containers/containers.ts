@@ -170,10 +170,11 @@ export class Containers implements ContainerVerbs {
   };
 
   #listFacts(): ListFacts {
-    const { registry, images } = this.#ctx;
+    const { registry, images, networking } = this.#ctx;
     return {
       nowNs: realtimeNs(),
       lookup: this.#lookup,
+      faultsOf: (id) => networking.faults.of(id),
       ancestors: (ref) => {
         try {
           return [images.resolve(ref).id];

@@ -13,6 +13,8 @@ import { commandText, statusText } from "./status-text.ts";
 export interface ListFacts {
   readonly nowNs: bigint;
   readonly lookup: NetworkLookup;
+  /** What a container suffers on purpose: `cut off`. */
+  readonly faultsOf: (id: string) => readonly string[];
   /** Image ids that an `ancestor` filter value stands for: the image, and those built on it. */
   readonly ancestors: (ref: string) => readonly string[];
   /** Creation time of the container that `before` or `since` names. @throws container/not-found */
@@ -140,7 +142,7 @@ export function summarise(record: ContainerRecord, facts: ListFacts): ContainerS
     Ports: portSummaries(record),
     Labels: record.config.Labels ?? {},
     State: record.state.status,
-    Status: statusText(record.state, facts.nowNs),
+    Status: [statusText(record.state, facts.nowNs), ...facts.faultsOf(record.id).map((text) => `(${text})`)].join(" "),
     HostConfig: { NetworkMode: record.hostConfig.NetworkMode ?? "" },
     NetworkSettings: { Networks: networkSettings(record, facts.lookup) },
     Mounts: visibleMounts(record.mounts, record.hostConfig),

@@ -93,6 +93,7 @@ export function sandboxRequest(ctx: ContainerContext, container: Container, netn
     endpoints: endpointRequests(ctx, container),
     previous: container.state.lastEndpoints,
     ports: portRequests(hostConfig, config),
+    labels: config.Labels ?? {},
     publishGroup: hostConfig.Annotations?.[publishAnnotations.group],
     dns: { servers: hostConfig.Dns ?? [], search: hostConfig.DnsSearch ?? [], options: hostConfig.DnsOptions ?? [] },
     extraHosts: [...(hostConfig.ExtraHosts ?? []), ...linkedHosts(ctx, container)],

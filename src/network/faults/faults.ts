@@ -231,8 +231,10 @@ const namesOf = ({ Containers }: NetworkFault): string =>
   Containers.map((side) => side.join(", ") || "nobody yet").join(" | ");
 
 /** The same whichever side comes first. */
-const sidesKey = ({ Kind, Sides }: NetworkFaultBody): string =>
-  JSON.stringify([Kind, Sides.map(({ Labels }) => JSON.stringify(Object.entries(Labels).toSorted())).toSorted()]);
+function sidesKey({ Kind, Sides }: NetworkFaultBody): string {
+  const sides = Sides.map(({ Labels }) => Object.entries(Labels).map(([key, value]) => JSON.stringify([key, value])));
+  return JSON.stringify([Kind, sides.map((one) => one.toSorted().join()).toSorted()]);
+}
 
 function sidesOf(record: FaultRecord, { request }: Sandbox): readonly number[] {
   return record.Sides.flatMap((side, index) => (isOnSide(side, request.labels ?? {}) ? [index] : []));

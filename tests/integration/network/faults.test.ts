@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { NetworkFault } from "../../../src/engine/types.ts";
 import { eventually } from "../../support/workspace.ts";
-import { askTcp, askUdp, blockedMs, Lab, openUdp, port, serveTcp, type Box } from "./lab.ts";
+import { askTcp, askUdp, blockedMs, endpoint, Lab, openUdp, port, serveTcp, type Box } from "./lab.ts";
 
 let lab: Lab;
 let net: string;
@@ -100,10 +100,8 @@ test("containers that come later or join another network are separated too, and 
   const n2 = await lab.network("n2");
   const other = await serving("other", [net]);
   expect(await reach(other, db)).toEqual(all);
-  const { connect } = lab.networking;
-  const request = (id: string): Parameters<typeof connect>[1] =>
-    ({ ...db.request.endpoints[0], networkId: id }) as never;
-  const [far, near] = [await connect(db.id, request(n2)), await connect(web2.id, request(n2))];
+  const far = await lab.networking.connect(db.id, endpoint(n2));
+  const near = await lab.networking.connect(web2.id, endpoint(n2));
   expect(await askTcp(web2.netns, far.ipv4?.address ?? "", 80, blockedMs)).toBe("timeout");
   expect(await askTcp(db.netns, near.ipv4?.address ?? "", 80, blockedMs)).toBe("timeout");
 });

@@ -5,6 +5,7 @@ import { record, state } from "./fixtures.ts";
 
 const facts: ListFacts = {
   nowNs: BigInt(Date.parse("2026-11-21T10:00:10Z")) * 1_000_000n,
+  faultsOf: (id) => (id.startsWith("f") ? ["cut off"] : []),
   lookup: (ref) => ({ id: `id-of-${ref}`, name: ref, predefined: ref === "bridge" }),
   ancestors: (ref) => (ref === "base" ? ["sha256:base"] : []),
   createdOf: (ref) => (ref === "old" ? "2026-11-21T09:00:00Z" : "2026-11-21T11:00:00Z"),
@@ -93,4 +94,10 @@ test("a summary is what `ps` prints", () => {
     ],
     Created: Date.parse("2026-11-21T10:00:00Z") / 1000,
   });
+});
+
+test("what a container suffers on purpose stands behind its status", () => {
+  const cut = record({ id: "f".repeat(64), name: "cut", state: running });
+  expect(summarise(cut, facts).Status).toBe("Up 5 seconds (cut off)");
+  expect(summarise(web, facts).Status).toBe("Up 5 seconds");
 });
