@@ -19,6 +19,7 @@ import { containersDir, runtimeStateDir } from "./containers/paths.ts";
 import { ContainerRegistry } from "./containers/registry.ts";
 import { RootFilesystems } from "./containers/rootfs.ts";
 import { Runs } from "./containers/runs.ts";
+import { UserNamespaces } from "./containers/user-namespaces.ts";
 import { cgroupPathOf } from "./containers/spec-of.ts";
 import { resolveContainerUser } from "./containers/spec-of.ts";
 import type { Container } from "./containers/container.ts";
@@ -54,6 +55,8 @@ export interface LocalEngineOptions {
   readonly runtime?: string | undefined;
   /** Where specifications of CDI devices are; undefined: /etc/cdi and /var/run/cdi. */
   readonly cdiDirectories?: readonly string[] | undefined;
+  /** Whose subordinate ids containers get that do not say otherwise: "default" or `user[:group]`; undefined: nobody's. */
+  readonly usernsRemap?: string | undefined;
   /** Of this program, for `info` and `version`. */
   readonly version?: string | undefined;
   /** False: health checks on Docker's schedule only, also while somebody waits for the first success. */
@@ -95,7 +98,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     publish: events.publish,
     log,
   });
-  const rootfs = new RootFilesystems({ dataRoot, images });
+  const userNamespaces = new UserNamespaces(roots, options.usernsRemap);
+  const rootfs = new RootFilesystems({ dataRoot, images, userNamespaces });
   const userOf = async (container: Container, user: string): Promise<ResolvedUser> =>
     rootfs.using(container, (root) => resolveContainerUser(root, user, container.record.hostConfig.GroupAdd ?? []));
   const exec = new Execs({
@@ -131,6 +135,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     seccompFilters: new SeccompFilters(join(roots.dataRoot, "seccomp"), runtime),
     poller,
     rootfs,
+    userNamespaces,
     runs: new Runs(poller),
     accompany: (container) => companions.accompany(container),
     cgroupRoot: `/tscompose-${tag}`,
@@ -142,7 +147,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
     registry,
     rootfs,
     volumes,
-    lowerDirs: (container) => rootfs.lowerDirs(container),
+    userNamespaces,
+    lowerDirs: (container) => rootfs.lowerDirsAsSeen(container),
     userOf: (container) => userOf(container, container.record.config.User ?? ""),
     publish: events.publish,
     log,

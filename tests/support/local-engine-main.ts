@@ -20,6 +20,7 @@ async function main(): Promise<void> {
         log,
         privateMounts: true,
         runtime: env["TSCOMPOSE_RUNTIME"],
+        usernsRemap: env["TSCOMPOSE_USERNS_REMAP"],
         cdiDirectories: env["TSCOMPOSE_CDI_SPEC_DIRS"]?.split(":"),
       }),
     log,

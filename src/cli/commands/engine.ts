@@ -42,6 +42,7 @@ export async function engineServe(context: EngineCommandContext): Promise<number
         // "0": health checks on Docker's schedule only.
         eagerHealth: context.env["TSCOMPOSE_EAGER_HEALTH"] !== "0",
         network: readNetworkSettings(context.env),
+        usernsRemap: context.env["TSCOMPOSE_USERNS_REMAP"],
         cdiDirectories: context.env["TSCOMPOSE_CDI_SPEC_DIRS"]?.split(":"),
         ...(runtime === undefined ? {} : { runtime }),
       }),

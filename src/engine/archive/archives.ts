@@ -20,7 +20,7 @@ import { unpackTree } from "./unpack-tree.ts";
 export interface ArchivesOptions extends RootContext {
   readonly registry: ContainerRegistry;
   /** Lower directories of the container's root, highest first. */
-  readonly lowerDirs: (container: Container) => readonly string[];
+  readonly lowerDirs: (container: Container) => Promise<readonly string[]>;
   /** The user that the container's process runs as, by the container's own /etc. */
   readonly userOf: (container: Container) => Promise<{ readonly uid: number; readonly gid: number }>;
   readonly publish: PublishEvent;
@@ -61,7 +61,13 @@ export class Archives implements ArchiveMethods {
       const top = realTop(root.fd, path, place);
       const mounts = new Set(container.record.mounts.map(({ Destination }) => Destination));
       this.#publish(container, "archive-path");
-      return { stat, tar: this.#closing(root, packTree(place, { name: nameInArchive(path), path: top, mounts })) };
+      return {
+        stat,
+        tar: this.#closing(
+          root,
+          packTree(place, { name: nameInArchive(path), path: top, mounts, map: container.record.userNamespace }),
+        ),
+      };
     } catch (error) {
       await this.#close(root);
       throw error;
@@ -81,7 +87,12 @@ export class Archives implements ArchiveMethods {
       const target = this.#extractionPoint(fd, path, ref);
       assertWritable(container, target);
       const { noOverwriteDirNonDir } = options;
-      await unpackTree(fd, decompress(tar), { path: target, noOverwriteDirNonDir, owner });
+      await unpackTree(fd, decompress(tar), {
+        path: target,
+        noOverwriteDirNonDir,
+        owner,
+        map: container.record.userNamespace,
+      });
     });
     this.#publish(container, "extract-to-dir");
   }
@@ -92,12 +103,15 @@ export class Archives implements ArchiveMethods {
     const root = await openContainerRoot(this.#options, container, { withMounts: false });
     const place = openPlace(root.fd, "/");
     this.#publish(container, "export");
-    return this.#closing(root, packTree(place, { name: "", path: "/", mounts: new Set() }));
+    return this.#closing(
+      root,
+      packTree(place, { name: "", path: "/", mounts: new Set(), map: container.record.userNamespace }),
+    );
   }
 
   async changes(ref: string): Promise<readonly { readonly Path: string; readonly Kind: 0 | 1 | 2 }[]> {
     const container = this.#options.registry.resolve(ref);
-    return findChanges(container.paths.upper, this.#options.lowerDirs(container));
+    return findChanges(container.paths.upper, await this.#options.lowerDirs(container));
   }
 
   #find(root: number, path: string, ref: string): Place {

@@ -2,11 +2,13 @@
  *  its root, mounted for the purpose, with its volumes and binds. */
 import { closeSync, constants, openSync, statSync } from "node:fs";
 import { errorMessage, TscomposeError } from "../../errors.ts";
+import { creatingAs, ownerOutside } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
 import { isAlive } from "../../host/process-identity.ts";
 import type { Container } from "../containers/container.ts";
 import type { ResolvedMount } from "../containers/record.ts";
 import type { RootFilesystems } from "../containers/rootfs.ts";
+import type { UserNamespaces } from "../containers/user-namespaces.ts";
 import { ensureDirectoryInRoot } from "../runtime/user-files.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import { isMissing, openPath } from "./in-root.ts";
@@ -21,6 +23,7 @@ export interface ContainerRoot {
 export interface RootContext {
   readonly rootfs: Pick<RootFilesystems, "acquire" | "release">;
   readonly volumes: Pick<Volumes, "acquire" | "release">;
+  readonly userNamespaces: Pick<UserNamespaces, "bind">;
 }
 
 /** `withMounts` false: only what is in the container's own layers. @throws container/wrong-status, host/syscall-failed */
@@ -31,7 +34,7 @@ export async function openContainerRoot(
 ): Promise<ContainerRoot> {
   const running = openRunning(container);
   if (running !== undefined) return { fd: running, close: closeOnce(() => [() => closeSync(running)]) };
-  const path = ctx.rootfs.acquire(container);
+  const path = await ctx.rootfs.acquire(container);
   const undo: (() => void | Promise<void>)[] = [() => ctx.rootfs.release(container)];
   const close = closeOnce(() => undo.splice(0).toReversed());
   try {
@@ -89,11 +92,16 @@ async function bindMount(
   }
   const stat = statSync(source, { throwIfNoEntry: false });
   if (stat === undefined) return; // a bind whose source is gone: the start will say so
-  if (stat.isDirectory()) ensureDirectoryInRoot(step.path, mount.Destination);
+  const map = container.record.userNamespace;
+  const owner = map === undefined ? undefined : ownerOutside(map, { uid: 0, gid: 0 });
+  if (stat.isDirectory()) creatingAs(owner, () => ensureDirectoryInRoot(step.path, mount.Destination));
   const target = openTarget(root, mount.Destination);
   if (target === undefined) return;
   try {
-    libc.mount(source, `/proc/self/fd/${target}`, { flags: libc.MS_BIND | libc.MS_REC });
+    const place = `/proc/self/fd/${target}`;
+    if (map === undefined || !(await ctx.userNamespaces.bind(map, source, place))) {
+      libc.mount(source, place, { flags: libc.MS_BIND | libc.MS_REC });
+    }
   } finally {
     closeSync(target);
   }

@@ -5,6 +5,7 @@ import { posix } from "node:path";
 import { promisify } from "node:util";
 import { TscomposeError } from "../../errors.ts";
 import { listAt, openDirectoryAt, pathAt, statAt } from "../../host/directory.ts";
+import { ownerInside, type IdMap } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
 import { emptyXattrs, type TarEntry, type TarType } from "../images/tar/entry.ts";
 import { encodeHeader, endOfArchive, padding } from "../images/tar/writer.ts";
@@ -17,6 +18,8 @@ export interface PackOptions {
   readonly path: string;
   /** Mount points to go into. Others (/proc, /sys, ...) come as empty directories. */
   readonly mounts: ReadonlySet<string>;
+  /** That the files are shown with. */
+  readonly map?: IdMap | undefined;
 }
 
 const blockBytes = 256 * 1024;
@@ -31,7 +34,8 @@ export async function* packTree(place: Place, options: PackOptions): AsyncGenera
     if (place.name !== undefined)
       yield* packEntry(pack, { dir: place.dir, name: place.name, as: name, path: options.path, depth: 0 });
     else {
-      if (name.length > 0) yield encodeHeader(entryOf(place.stat, directoryName(name), emptyXattrs));
+      if (name.length > 0)
+        yield encodeHeader(entryOf(pack, place.stat, { name: directoryName(name), xattrs: emptyXattrs }));
       yield* packContent(pack, { dir: place.dir, as: name, path: options.path, depth: 0, device: place.stat.dev });
     }
     yield endOfArchive;
@@ -87,7 +91,7 @@ async function* packEntry(
   const type = stat === undefined ? undefined : typeOf(stat);
   if (stat === undefined || type === undefined) return; // gone, or a socket, for which tar has no word
   if (type === "dir") {
-    yield encodeHeader(entryOf(stat, directoryName(item.as), xattrsOf(item)));
+    yield encodeHeader(entryOf(pack, stat, { name: directoryName(item.as), xattrs: xattrsOf(item) }));
     const foreign = item.parentDevice !== undefined && stat.dev !== item.parentDevice;
     if (foreign && !pack.options.mounts.has(item.path)) return;
     const dir = openDirectoryAt(item.dir, item.name);
@@ -101,12 +105,17 @@ async function* packEntry(
   }
   const first = linkOf(pack, stat, item.as);
   if (first !== undefined) {
-    yield encodeHeader({ ...entryOf(stat, item.as, emptyXattrs), type: "hardlink", linkName: first, size: 0 });
-  } else if (type === "file") yield* packFile(item);
+    yield encodeHeader({
+      ...entryOf(pack, stat, { name: item.as, xattrs: emptyXattrs }),
+      type: "hardlink",
+      linkName: first,
+      size: 0,
+    });
+  } else if (type === "file") yield* packFile(pack, item);
   else {
     const linkName =
       type === "symlink" ? readlinkSync(pathAt(item.dir, item.name), { encoding: "buffer" }) : Buffer.alloc(0);
-    yield encodeHeader({ ...entryOf(stat, item.as, xattrsOf(item)), linkName });
+    yield encodeHeader({ ...entryOf(pack, stat, { name: item.as, xattrs: xattrsOf(item) }), linkName });
   }
 }
 
@@ -120,13 +129,13 @@ function linkOf(pack: Pack, stat: BigIntStats, name: Buffer): Buffer | undefined
 
 const readAt = promisify(read);
 
-async function* packFile(item: Item): AsyncGenerator<Buffer, void, undefined> {
+async function* packFile(pack: Pack, item: Item): AsyncGenerator<Buffer, void, undefined> {
   const fd = openRegular(item);
   if (fd === undefined) return; // swapped since it was listed
   try {
     const stat = fstatSync(fd, { bigint: true });
     const size = Number(stat.size);
-    yield encodeHeader(entryOf(stat, item.as, xattrsOf(item)));
+    yield encodeHeader(entryOf(pack, stat, { name: item.as, xattrs: xattrsOf(item) }));
     let sent = 0;
     while (sent < size) {
       const block = Buffer.allocUnsafe(Math.min(blockBytes, size - sent));
@@ -171,7 +180,7 @@ function typeOf(stat: BigIntStats): TarType | undefined {
   return stat.isBlockDevice() ? "block" : undefined;
 }
 
-function entryOf(stat: BigIntStats, name: Buffer, xattrs: ReadonlyMap<string, Buffer>): TarEntry {
+function entryOf({ options }: Pack, stat: BigIntStats, { name, xattrs }: Pick<TarEntry, "name" | "xattrs">): TarEntry {
   const type = typeOf(stat) ?? "file";
   const device = type === "char" || type === "block" ? splitDevice(stat.rdev) : { major: 0, minor: 0 };
   return {
@@ -179,8 +188,7 @@ function entryOf(stat: BigIntStats, name: Buffer, xattrs: ReadonlyMap<string, Bu
     name,
     linkName: Buffer.alloc(0),
     mode: Number(stat.mode & 0o7777n),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
+    ...ownerInside(options.map, { uid: Number(stat.uid), gid: Number(stat.gid) }),
     size: type === "file" ? Number(stat.size) : 0,
     mtime: { sec: Number(stat.mtimeNs / 1_000_000_000n), nsec: Number(stat.mtimeNs % 1_000_000_000n) },
     device,

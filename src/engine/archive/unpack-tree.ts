@@ -5,6 +5,7 @@ import { closeSync, constants, fchmodSync, fstatSync, writeSync, type BigIntStat
 import { posix } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import { listAt, openDirectoryAt, statAt } from "../../host/directory.ts";
+import { creatingAs, ownerOutside, type IdMap, type Owner } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
 import type { TarEntry } from "../images/tar/entry.ts";
 import { TarReader, type TarHandler } from "../images/tar/reader.ts";
@@ -17,6 +18,8 @@ export interface UnpackOptions {
   readonly noOverwriteDirNonDir: boolean;
   /** Everything belongs to this user instead of the archive's. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** That the files are shown with; owners are those inside. */
+  readonly map?: IdMap | undefined;
 }
 
 /** `root`: an open directory, the container's "/". @throws image/invalid for a broken archive, request/invalid */
@@ -41,6 +44,8 @@ const asItIs = { flags: libc.O_PATH | libc.O_NOFOLLOW, resolve: libc.RESOLVE_IN_
 class Unpacker implements TarHandler {
   readonly #root: number;
   readonly #options: UnpackOptions;
+  /** Whoever makes a file must be somebody there. */
+  readonly #maker: Owner | undefined;
   readonly #dated: { readonly path: string; readonly entry: TarEntry }[] = [];
   /** The last directory used: archives list neighbours one after the other. */
   #parent: { readonly path: string; readonly fd: number } | undefined;
@@ -49,9 +54,14 @@ class Unpacker implements TarHandler {
   constructor(root: number, options: UnpackOptions) {
     this.#root = root;
     this.#options = options;
+    this.#maker = options.map === undefined ? undefined : ownerOutside(options.map, { uid: 0, gid: 0 });
   }
 
   entry(entry: TarEntry): void {
+    creatingAs(this.#maker, () => this.#entry(entry));
+  }
+
+  #entry(entry: TarEntry): void {
     const path = this.#place(entry.name);
     if (path === undefined) return;
     const name = bytes(posix.basename(path));
@@ -222,7 +232,7 @@ class Unpacker implements TarHandler {
   }
 
   #owner(entry: TarEntry): { readonly uid: number; readonly gid: number } {
-    return this.#options.owner ?? { uid: entry.uid, gid: entry.gid };
+    return ownerOutside(this.#options.map, this.#options.owner ?? { uid: entry.uid, gid: entry.gid });
   }
 }
 

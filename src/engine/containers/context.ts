@@ -12,6 +12,7 @@ import type { EngineRoots } from "./paths.ts";
 import type { ContainerRegistry } from "./registry.ts";
 import type { RootFilesystems } from "./rootfs.ts";
 import type { Runs } from "./runs.ts";
+import type { UserNamespaces } from "./user-namespaces.ts";
 
 export type Log = (level: "info" | "warn" | "error", message: string) => void;
 
@@ -28,6 +29,7 @@ export interface ContainerContext {
   readonly seccompFilters: SeccompFilters;
   readonly poller: Poller;
   readonly rootfs: RootFilesystems;
+  readonly userNamespaces: UserNamespaces;
   readonly runs: Runs;
   /** Called once for each container, when it is made or found: what goes along with it while it runs follows its state. */
   readonly accompany: (container: Container) => void;

@@ -1,5 +1,5 @@
 /** The user's mounts, made ready for the runtime: volumes held and filled, images mounted, subpaths pinned. */
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountOverlay, unmountOverlay } from "../../host/overlay.ts";
 import type { UndoStack } from "../../host/undo-stack.ts";
@@ -7,6 +7,7 @@ import { checkMountTargets, stageSubpath } from "../volumes/mount-paths.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import type { ResolvedMount } from "./record.ts";
+import { unmountIdMapped } from "./user-namespaces.ts";
 
 export interface PreparedMounts {
   /** With their sources ready. */
@@ -29,10 +30,42 @@ export async function prepareMounts(
   const ready: ResolvedMount[] = [];
   for (const [index, mount] of mounts.entries()) {
     const stagingPath = join(container.paths.bundle, `mount-${index}`);
-    const source = await sourceOf(ctx, container, { mount, stagingPath, ...at, staged });
+    const plain = await sourceOf(ctx, container, { mount, stagingPath, ...at, staged });
+    const source = await stageOwners(ctx, container, { mount, plain, stagingPath: `${stagingPath}-owners`, staged });
     ready.push({ ...mount, Source: source, options: optionsFor(mount, source) });
   }
   return { mounts: ready, unstage: () => staged.splice(0).forEach((unstage) => unstage()) };
+}
+
+/** What a container in a user namespace gets to see of the host shows its owners as that namespace has them. */
+async function stageOwners(
+  ctx: ContainerContext,
+  container: Container,
+  step: {
+    readonly mount: ResolvedMount;
+    readonly plain: string;
+    readonly stagingPath: string;
+    readonly staged: (() => void)[];
+  },
+): Promise<string> {
+  const { mount, plain, stagingPath, staged } = step;
+  const map = container.record.userNamespace;
+  if (map === undefined || (mount.Type !== "bind" && mount.Type !== "volume")) return plain;
+  const directory = isDirectory(plain);
+  if (directory) mkdirSync(stagingPath, { mode: 0o700 });
+  else writeFileSync(stagingPath, "", { flag: "wx", mode: 0o600 });
+  staged.push(() => {
+    unmountIdMapped(stagingPath);
+    if (directory) rmdirSync(stagingPath);
+    else rmSync(stagingPath);
+  });
+  if (await ctx.userNamespaces.bind(map, plain, stagingPath)) return stagingPath;
+  ctx.log(
+    "warn",
+    `container ${container.name}: ${mount.Destination}: the file system of ${mount.Source} has no idmapped mounts; ` +
+      "its files belong to nobody there",
+  );
+  return plain;
 }
 
 /** Recursively read-only means nothing for a file, and crun (1.8) refuses it there: it opens the target as a directory. */
@@ -66,7 +99,9 @@ async function sourceOf(
       propagation: mount.Propagation,
     });
     step.undo.defer(`volume ${name}`, () => ctx.volumes.release(name, container.id));
-    if (mount.copyUp) await ctx.volumes.copyUp(name, step.rootfs, mount.Destination);
+    if (mount.copyUp) {
+      await ctx.volumes.copyUp(name, { rootfs: step.rootfs, map: container.record.userNamespace }, mount.Destination);
+    }
     if (mount.subpath === undefined) return source;
     staged.push(stageSubpath(source, mount.subpath, stagingPath));
     return stagingPath;
@@ -75,7 +110,11 @@ async function sourceOf(
     const imageDir = `${stagingPath}-image`;
     mkdirSync(imageDir, { mode: 0o700 });
     // Two lower directories at least: a read-only overlay of one is refused.
-    const layers = ctx.images.resolve(mount.Name).layerDirs.toReversed();
+    const map = container.record.userNamespace;
+    const layers = ctx.images
+      .resolve(mount.Name)
+      .layerDirs.toReversed()
+      .map((path) => ctx.userNamespaces.shifted(map, path));
     const empty = `${stagingPath}-empty`;
     mkdirSync(empty, { mode: 0o755 });
     mountOverlay({ lower: [...layers, empty] }, imageDir);

@@ -1,5 +1,6 @@
 /** What is stored of a container: `<data root>/containers/<id>/container.json`, written atomically after each change that must
  *  survive the engine. The kernel is the truth about what runs; this says what should. Types only. */
+import type { IdMap } from "../../host/id-map.ts";
 import type { ProcessIdentity } from "../../host/process-identity.ts";
 import type { EndpointState, SandboxState } from "../../network/types.ts";
 import type {
@@ -30,6 +31,8 @@ export interface ContainerRecord {
   /** Network name or id as requested -> endpoint as requested. Empty for host, none and container modes. */
   readonly endpoints: Readonly<Record<string, EndpointSettings>>;
   readonly mounts: readonly ResolvedMount[];
+  /** Absent: it is in the host's user namespace. */
+  readonly userNamespace?: IdMap;
   readonly state: RecordedState;
 }
 

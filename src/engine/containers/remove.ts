@@ -49,6 +49,7 @@ async function remove(
   if (failed !== undefined) throw leftDead(container, failed.reason);
   ctx.images.release(record.imageId, container.id);
   ctx.registry.delete(container);
+  ctx.rootfs.forget(container);
   if (options.volumes) await removeAnonymousVolumes(ctx, container);
   const attributes = containerAttributes(record);
   ctx.publish({ type: "container", action: "destroy", id: container.id, attributes });

@@ -18,6 +18,8 @@ import { isNetworkSysctl } from "./create/sysctls.ts";
 export interface NetworkPreparation {
   /** For the runtime: a path, "new" or "host". */
   readonly namespace: string;
+  /** The runtime makes the namespace, in the container's user namespace: connect it once the process is there. */
+  readonly connectLater: boolean;
   /** Owned until the process is there; undefined where no namespace was made. */
   readonly netnsFd: number | undefined;
   /** Sysctls that the runtime sets itself. */
@@ -38,16 +40,31 @@ export function prepareNetwork(ctx: ContainerContext, container: Container): Net
   const own = networkSysctls(container);
   switch (kind.kind) {
     case "host":
-      return { namespace: "host", netnsFd: undefined, sysctls: {}, shared: undefined };
+      return { namespace: "host", connectLater: false, netnsFd: undefined, sysctls: {}, shared: undefined };
     case "none":
-      return { namespace: "new", netnsFd: undefined, sysctls: own, shared: undefined };
+      return { namespace: "new", connectLater: false, netnsFd: undefined, sysctls: own, shared: undefined };
     case "container": {
       const shared = joinable(ctx, kind.ref, "network");
-      return { namespace: `/proc/${shared.state.process?.pid}/ns/net`, netnsFd: undefined, sysctls: {}, shared };
+      return {
+        namespace: `/proc/${shared.state.process?.pid}/ns/net`,
+        connectLater: false,
+        netnsFd: undefined,
+        sysctls: {},
+        shared,
+      };
     }
     case "sandbox": {
+      if (container.record.userNamespace !== undefined) {
+        return { namespace: "new", connectLater: true, netnsFd: undefined, sysctls: {}, shared: undefined };
+      }
       const netnsFd = createNetns();
-      return { namespace: `/proc/${process.pid}/fd/${netnsFd}`, netnsFd, sysctls: {}, shared: undefined };
+      return {
+        namespace: `/proc/${process.pid}/fd/${netnsFd}`,
+        connectLater: false,
+        netnsFd,
+        sysctls: {},
+        shared: undefined,
+      };
     }
   }
 }
@@ -65,7 +82,11 @@ export function joinable(ctx: ContainerContext, ref: string, what: string): Cont
 
 function networkSysctls(container: Container): Readonly<Record<string, string>> {
   const asked = Object.entries(container.record.hostConfig.Sysctls ?? {}).filter(([name]) => isNetworkSysctl(name));
-  return { ...defaultNetworkSysctls, ...Object.fromEntries(asked) };
+  const defaults = Object.entries(defaultNetworkSysctls).filter(
+    // Its groups are not those of the host.
+    ([name]) => container.record.userNamespace === undefined || name !== "net.ipv4.ping_group_range",
+  );
+  return Object.fromEntries([...defaults, ...asked]);
 }
 
 /** Interfaces, addresses, ports. Undefined for modes without a sandbox. @throws what networking throws */

@@ -2,6 +2,7 @@
 import { readlinkSync, openSync, closeSync, constants, statSync } from "node:fs";
 import { posix } from "node:path";
 import { TscomposeError } from "../../errors.ts";
+import { creatingAs, ownerOutside } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
 import { buildSpec, initPath } from "../runtime/build-spec.ts";
 import { planCdi, noCdi, type CdiPlan } from "../runtime/cdi/cdi-plan.ts";
@@ -33,12 +34,16 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
   const { record } = container;
   const { config, hostConfig } = record;
   const user = resolveUser(config.User ?? "", hostConfig.GroupAdd ?? [], readUserFiles(prepared.rootfs));
-  prepareWorkingDirectory(prepared.rootfs, config.WorkingDir || "/");
+  const map = record.userNamespace;
+  const root = map === undefined ? undefined : ownerOutside(map, { uid: 0, gid: 0 });
+  creatingAs(root, () => prepareWorkingDirectory(prepared.rootfs, config.WorkingDir || "/"));
+  if (map !== undefined) ownerOutside(map, user);
   const sysctls = Object.entries(hostConfig.Sysctls ?? {}).filter(([name]) => !isNetworkSysctl(name));
   return buildSpec({
     record,
     host: ctx.host,
-    rootfs: prepared.rootfs,
+    rootfs: rootPathFor(ctx, container, prepared.rootfs),
+    userNamespace: map,
     cgroupPath: cgroupPathOf(ctx, container),
     user,
     namespaces: {
@@ -46,6 +51,7 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
       ipc: prepared.ipc.namespace,
       pid: pidNamespace(ctx, hostConfig),
       uts: hostConfig.UTSMode === "host" ? "host" : "new",
+      user: userNamespaceOf(ctx, container),
       cgroup: hostConfig.CgroupnsMode === "private" ? "new" : "host",
     },
     devices: planDevices({
@@ -68,6 +74,34 @@ function planCdiOf(ctx: ContainerContext, hostConfig: HostConfig): CdiPlan {
   if (requests.length === 0) return noCdi;
   const devices = readCdiDevices(ctx.host.cdiDirectories);
   return planCdi(requestedDevices(requests, devices), devices);
+}
+
+/** Of a container in a user namespace as seen from the bundle: crun looks it up as that namespace's root, who may not walk through
+ *  the engine's directories. */
+function rootPathFor(ctx: ContainerContext, container: Container, rootfs: string): string {
+  if (container.record.userNamespace === undefined || ctx.runtime.name !== "crun") return rootfs;
+  return posix.relative(container.paths.bundle, rootfs);
+}
+
+/** Namespaces belong to the user namespace that they were made in: who joins them joins that one too. */
+function userNamespaceOf(ctx: ContainerContext, container: Container): string {
+  const { record } = container;
+  if (record.userNamespace === undefined) return "host";
+  const { NetworkMode, IpcMode, PidMode } = record.hostConfig;
+  const refs = [NetworkMode, IpcMode, PidMode].flatMap((mode) => joinedContainer(mode) ?? []);
+  const others = refs.map((ref) => joinable(ctx, ref, "user"));
+  const foreign = others.find(
+    (other) => JSON.stringify(other.record.userNamespace) !== JSON.stringify(record.userNamespace),
+  );
+  if (foreign !== undefined) {
+    throw new TscomposeError(
+      "request/invalid",
+      `cannot join the namespaces of container ${foreign.name}: it has another user namespace`,
+      { hint: "give both containers the same userns_mode" },
+    );
+  }
+  const [first] = others;
+  return first === undefined ? "new" : `/proc/${first.state.process?.pid}/ns/user`;
 }
 
 /** The user of a container as its image has it, for an exec. */

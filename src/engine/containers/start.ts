@@ -1,7 +1,8 @@
 /** Starts a container: everything is prepared, then its process is made and waits, then it is released. What fails on the way is
  *  undone. Callers hold the container (`exclusively`). */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { formatNanoseconds, realtimeNs } from "../../host/clock.ts";
+import { ownerOutside } from "../../host/id-map.ts";
 import { UndoStack } from "../../host/undo-stack.ts";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { containerAttributes } from "../events.ts";
@@ -74,8 +75,9 @@ async function launch(
   rmSync(paths.bundle, { recursive: true, force: true });
   rmSync(paths.exitFile, { force: true });
   mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });
+  if (record.userNamespace !== undefined) ctx.userNamespaces.openDirectories(paths.bundle);
 
-  const rootfs = ctx.rootfs.acquire(container);
+  const rootfs = await ctx.rootfs.acquire(container);
   undo.defer("root file system", () => ctx.rootfs.release(container));
   const { mounts, unstage } = await prepareMounts(ctx, container, { rootfs, undo });
   const network = prepareNetwork(ctx, container);
@@ -99,24 +101,30 @@ async function launch(
       ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
     }
   });
+  const launched = createProcess(ctx.runtime, {
+    id: container.id,
+    paths,
+    exitDir: exitsDir(ctx.roots),
+    conmon,
+    terminal: record.config.Tty === true,
+    stdin: record.config.OpenStdin === true,
+    leaveStdinOpen: record.config.StdinOnce !== true,
+    logArguments: monitorLogArguments(paths.log, log.bounds),
+  });
+  const ready = network.connectLater
+    ? launched.then(({ process }) => (netnsFd = openSync(`/proc/${process.pid}/ns/net`, "r")))
+    : Promise.resolve(network.netnsFd);
   const [created, connected] = await Promise.allSettled([
-    createProcess(ctx.runtime, {
-      id: container.id,
-      paths,
-      exitDir: exitsDir(ctx.roots),
-      conmon,
-      terminal: record.config.Tty === true,
-      stdin: record.config.OpenStdin === true,
-      leaveStdinOpen: record.config.StdinOnce !== true,
-      logArguments: monitorLogArguments(paths.log, log.bounds),
-    }),
-    connectNetwork(ctx, container, network.netnsFd),
+    launched,
+    ready.then((fd) => connectNetwork(ctx, container, fd)),
   ]);
   if (created.status === "fulfilled")
     container.update({ process: created.value.process, monitor: created.value.monitor });
   if (connected.status === "fulfilled") container.update({ sandbox: connected.value });
+  if (created.status === "rejected" && network.connectLater) throw created.reason;
   if (connected.status === "rejected") throw connected.reason;
   if (created.status === "rejected") throw created.reason;
+  giveStreams(container, created.value.process.pid, spec.process.user);
   ctx.seccompFilters.learn(spec, container.id);
   unstage();
   closeNamespace();
@@ -138,10 +146,25 @@ async function launch(
   await releaseProcess(ctx.runtime, container.id);
 }
 
+/** The pipes that a process in a user namespace has as its streams are the monitor's: without being their owner it could not open
+ *  /dev/stdout anew, as many images do. */
+function giveStreams(container: Container, pid: number, user: { readonly uid: number; readonly gid: number }): void {
+  const map = container.record.userNamespace;
+  if (map === undefined) return;
+  const { uid, gid } = ownerOutside(map, user);
+  for (const fd of [0, 1, 2]) {
+    const path = `/proc/${pid}/fd/${fd}`;
+    if (statSync(path).isFIFO()) chownSync(path, uid, gid);
+  }
+}
+
 /** Written in place: the container sees these very files. */
 function writeNetworkFiles(container: Container, texts: { readonly hosts: string; readonly resolvConf: string }): void {
   const { paths, record } = container;
   writeFileSync(paths.hostsFile, texts.hosts, { mode: 0o644 });
   writeFileSync(paths.resolvConf, texts.resolvConf, { mode: 0o644 });
   writeFileSync(paths.hostnameFile, `${record.config.Hostname ?? ""}\n`, { mode: 0o644 });
+  if (record.userNamespace === undefined) return;
+  const { uid, gid } = ownerOutside(record.userNamespace, { uid: 0, gid: 0 });
+  for (const path of [paths.hostsFile, paths.resolvConf, paths.hostnameFile]) chownSync(path, uid, gid);
 }

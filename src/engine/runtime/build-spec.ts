@@ -1,5 +1,6 @@
 /** A container's record and what was prepared for it -> the OCI runtime specification. Pure. All of the default confinement is
  *  here and in the tables that it uses. Source: security.md section 1. */
+import type { IdMap, IdRange } from "../../host/id-map.ts";
 import type { ContainerRecord, ResolvedMount } from "../containers/record.ts";
 import type { Resources } from "../types.ts";
 import { decideCapabilities } from "./capabilities.ts";
@@ -13,15 +14,16 @@ import { resourcesSpec, type DeviceNumbers } from "./resources.ts";
 import { rlimits } from "./rlimits.ts";
 import { customSeccomp, defaultSeccomp } from "./seccomp.ts";
 import { parseSecurityOptions, type SecurityOptions } from "./security-options.ts";
-import type { ProcessSpec, RuntimeSpec, SeccompSpec } from "./spec-types.ts";
+import type { IdMappingSpec, LinuxSpec, ProcessSpec, RuntimeSpec, SeccompSpec } from "./spec-types.ts";
 import type { ResolvedUser } from "./user.ts";
 
 export interface SpecInput {
   readonly record: ContainerRecord;
   readonly host: HostProfile;
-  /** Mounted overlay. */
+  /** Mounted overlay; absolute, or seen from the bundle. */
   readonly rootfs: string;
   readonly cgroupPath: string;
+  readonly userNamespace: IdMap | undefined;
   readonly user: ResolvedUser;
   readonly namespaces: NamespacePlan;
   readonly devices: DevicePlan;
@@ -71,6 +73,7 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
     ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     linux: {
       namespaces: namespaceSpecs(input.namespaces),
+      ...idMappings(input.userNamespace),
       cgroupsPath: input.cgroupPath,
       resources: resourcesSpec(runtimeLimits(hostConfig, host), {
         rules: [...input.devices.rules, ...input.cdi.rules],
@@ -89,6 +92,12 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
       ...(host.selinux && security.labels.length > 0 ? { mountLabel: selinuxLabel(security.labels, "object") } : {}),
     },
   };
+}
+
+function idMappings(map: IdMap | undefined): Pick<LinuxSpec, "uidMappings" | "gidMappings"> {
+  if (map === undefined) return {};
+  const spec = ({ inside, outside, size }: IdRange): IdMappingSpec => ({ containerID: inside, hostID: outside, size });
+  return { uidMappings: map.uids.map(spec), gidMappings: map.gids.map(spec) };
 }
 
 /** Without what the engine sets itself, see `block-weight.ts`. */

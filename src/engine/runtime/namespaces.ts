@@ -8,6 +8,7 @@ export interface NamespacePlan {
   readonly pid: string;
   readonly uts: string;
   readonly cgroup: string;
+  readonly user: string;
 }
 
 export function namespaceSpecs(plan: NamespacePlan): readonly NamespaceSpec[] {
@@ -22,5 +23,6 @@ export function namespaceSpecs(plan: NamespacePlan): readonly NamespaceSpec[] {
     ...spec("pid", plan.pid),
     ...spec("ipc", plan.ipc),
     ...spec("cgroup", plan.cgroup),
+    ...spec("user", plan.user),
   ];
 }

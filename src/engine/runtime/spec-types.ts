@@ -132,8 +132,16 @@ export interface SeccompRuleSpec {
   }[];
 }
 
+export interface IdMappingSpec {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
 export interface LinuxSpec {
   readonly namespaces: readonly NamespaceSpec[];
+  readonly uidMappings?: readonly IdMappingSpec[];
+  readonly gidMappings?: readonly IdMappingSpec[];
   readonly cgroupsPath: string;
   readonly resources: ResourcesSpec;
   readonly devices: readonly DeviceSpec[];

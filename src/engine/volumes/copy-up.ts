@@ -16,6 +16,7 @@ import type { BigIntStats, Stats } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { TscomposeError } from "../../errors.ts";
 import { listAt, openDirectoryAt, pathAt, statAt, usingFd } from "../../host/directory.ts";
+import { ownerInside, type IdMap } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
 
 /** Makes a directory with the owner and mode of another. */
@@ -25,17 +26,24 @@ export function makeLike(path: string, like: Stats): void {
   chmodSync(path, like.mode & 0o7777);
 }
 
+/** A mounted root, and the map that its owners are shown with. */
+export interface ImageRoot {
+  readonly rootfs: string;
+  readonly map: IdMap | undefined;
+}
+
 /** Copies the content, owner and mode of `target`, resolved within `rootfs` as the container would, into the directory
  *  `volumeDir`. An image that has no directory there: nothing to do. */
-export async function copyUp(rootfs: string, target: string, volumeDir: string): Promise<void> {
+export async function copyUp({ rootfs, map }: ImageRoot, target: string, volumeDir: string): Promise<void> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
+  const copy: Copy = { entries: 0, map };
   await usingFd(openSync(rootfs, flags), async (root) => {
     const source = openInRoot(root, target);
     if (source === undefined) return;
     await usingFd(source, () =>
       usingFd(openSync(volumeDir, flags | constants.O_NOFOLLOW), async (volume) => {
-        await copyDirectory({ from: source, to: volume, depth: 0 }, { entries: 0 });
-        finishDirectory(volume, fstatSync(source, { bigint: true }));
+        await copyDirectory({ from: source, to: volume, depth: 0 }, copy);
+        finishDirectory(volume, fstatSync(source, { bigint: true }), copy);
       }),
     );
   });
@@ -59,6 +67,7 @@ interface Level {
 }
 interface Copy {
   entries: number;
+  readonly map: IdMap | undefined;
 }
 
 /** Each level holds two descriptors. */
@@ -76,8 +85,8 @@ async function copyDirectory(level: Level, copy: Copy): Promise<void> {
     const stat = statAt(level.from, name);
     if (stat === undefined) continue;
     if (stat.isDirectory()) await copySubdirectory(level, name, copy);
-    else if (stat.isFile()) await copyRegular(level, name);
-    else copySpecial(level, name, stat);
+    else if (stat.isFile()) await copyRegular(level, name, copy);
+    else copySpecial(level, name, { stat, copy });
   }
 }
 
@@ -90,18 +99,18 @@ async function copySubdirectory(level: Level, name: Buffer, copy: Copy): Promise
     await usingFd(to, async () => {
       await copyDirectory({ from, to, depth: level.depth + 1 }, copy);
       copyAttributes(pathAt(level.from, name), pathAt(level.to, name));
-      finishDirectory(to, fstatSync(from, { bigint: true }));
+      finishDirectory(to, fstatSync(from, { bigint: true }), copy);
     });
   });
 }
 
-function finishDirectory(fd: number, stat: BigIntStats): void {
-  libc.fchownat(fd, "", { uid: Number(stat.uid), gid: Number(stat.gid) });
+function finishDirectory(fd: number, stat: BigIntStats, copy: Copy): void {
+  libc.fchownat(fd, "", ownerOf(stat, copy));
   fchmodSync(fd, Number(stat.mode & 0o7777n));
   setTimes(fd, ".", stat);
 }
 
-async function copyRegular(level: Level, name: Buffer): Promise<void> {
+async function copyRegular(level: Level, name: Buffer, copy: Copy): Promise<void> {
   const from = libc.openat(level.from, name, constants.O_RDONLY | constants.O_NONBLOCK | libc.O_NOFOLLOW);
   await usingFd(from, async () => {
     const stat = fstatSync(from, { bigint: true });
@@ -113,7 +122,7 @@ async function copyRegular(level: Level, name: Buffer): Promise<void> {
     else await copyFile(source, target, mode);
     const to = libc.openat(level.to, name, constants.O_WRONLY | libc.O_NOFOLLOW);
     await usingFd(to, () => {
-      libc.fchownat(to, "", { uid: Number(stat.uid), gid: Number(stat.gid) });
+      libc.fchownat(to, "", ownerOf(stat, copy));
       fchmodSync(to, Number(stat.mode & 0o7777n));
       copyAttributes(pathAt(level.from, name), target);
       setTimes(level.to, name, stat);
@@ -121,11 +130,15 @@ async function copyRegular(level: Level, name: Buffer): Promise<void> {
   });
 }
 
-function copySpecial(level: Level, name: Buffer, stat: BigIntStats): void {
+function copySpecial(
+  level: Level,
+  name: Buffer,
+  { stat, copy }: { readonly stat: BigIntStats; readonly copy: Copy },
+): void {
   if (stat.isSymbolicLink())
     libc.symlinkat(readlinkSync(pathAt(level.from, name), { encoding: "buffer" }), level.to, name);
   else makeNode(level.to, name, stat);
-  libc.fchownat(level.to, name, { uid: Number(stat.uid), gid: Number(stat.gid) });
+  libc.fchownat(level.to, name, ownerOf(stat, copy));
   setTimes(level.to, name, stat);
 }
 
@@ -137,6 +150,10 @@ function makeNode(dirFd: number, name: Buffer, stat: BigIntStats): void {
   } finally {
     libc.umask(mask);
   }
+}
+
+function ownerOf(stat: BigIntStats, { map }: Copy): { readonly uid: number; readonly gid: number } {
+  return ownerInside(map, { uid: Number(stat.uid), gid: Number(stat.gid) });
 }
 
 function setTimes(dirFd: number, name: Buffer | string, stat: BigIntStats): void {

@@ -6,7 +6,7 @@ import { TscomposeError } from "../../errors.ts";
 import type { VolumeService } from "../engine.ts";
 import { matchesLabel, type PublishEvent } from "../events.ts";
 import type { Filters, VolumeCreateBody, VolumeInspect } from "../types.ts";
-import { copyUp, makeLike } from "./copy-up.ts";
+import { copyUp, makeLike, type ImageRoot } from "./copy-up.ts";
 import { directorySize } from "./directory-size.ts";
 import { checkDriverOptions, mountVolume, planVolumeMount, unmountVolume } from "./local-driver.ts";
 import { anonymousLabel, checkVolumeName, randomVolumeName } from "./volume-name.ts";
@@ -162,20 +162,20 @@ export class Volumes implements VolumeService {
   }
 
   /** Fills an empty volume with what the image holds at `target`. Call between `acquire` and the start, with the container's
-   *  root mounted at `rootfs`. A crash leaves the volume empty or full, never half full, unless others hold it too. */
-  async copyUp(name: string, rootfs: string, target: string): Promise<void> {
+   *  root mounted. A crash leaves the volume empty or full, never half full, unless others hold it too. */
+  async copyUp(name: string, root: ImageRoot, target: string): Promise<void> {
     return this.#exclusively(name, async () => {
       const path = this.#store.dataPath(name);
       if (readdirSync(path).length > 0) return;
       const mounted = planVolumeMount(this.#get(name).options ?? {}) !== undefined;
       if (mounted || (this.#holders.get(name)?.size ?? 0) > 1) {
-        await copyUp(rootfs, target, path);
+        await copyUp(root, target, path);
         return;
       }
       const staging = this.#store.stagingPath(name);
       makeLike(staging, statSync(path));
       try {
-        await copyUp(rootfs, target, staging);
+        await copyUp(root, target, staging);
         renameSync(staging, path); // rename(2) replaces an empty directory
       } catch (error) {
         await rm(staging, { recursive: true, force: true });

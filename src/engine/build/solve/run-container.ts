@@ -114,6 +114,7 @@ export async function runContainer(ctx: ContainerContext, roots: BuildRoots, req
       mounts: request.mounts,
       network: {
         namespace: network.namespace,
+        connectLater: false,
         netnsFd: undefined,
         sysctls: network.namespace === "new" ? sysctls : {},
         shared: undefined,

@@ -54,6 +54,7 @@ export async function createContainer(
     requestedDevices(hostConfig.DeviceRequests, readCdiDevices(ctx.host.cdiDirectories));
   }
 
+  const userNamespace = ctx.userNamespaces.mapFor(hostConfig);
   const name = request.name ?? randomName((candidate) => ctx.registry.hasName(candidate));
   const undo = new UndoStack();
   ctx.registry.reserveName(name, id);
@@ -77,6 +78,7 @@ export async function createContainer(
       args,
       endpoints,
       mounts: resolveMounts(wishes, { volumes: ctx.volumes, undo }),
+      ...(userNamespace === undefined ? {} : { userNamespace }),
       state: newState(),
     };
     makeFiles(ctx, record, undo);

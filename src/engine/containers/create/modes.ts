@@ -16,12 +16,11 @@ export function checkModes(config: HostConfig): void {
   if (!["", "default", "process"].includes(config.Isolation ?? "")) {
     throw invalid("Isolation", config.Isolation ?? "", "it is for Windows containers");
   }
-  if (!["", "host"].includes(config.UsernsMode ?? "")) {
-    throw new TscomposeError(
-      "request/unsupported",
-      `HostConfig.UsernsMode ${config.UsernsMode} is not supported: containers run in the host's user namespace`,
-      { hint: 'leave it out, or use "host"', details: { field: "UsernsMode" } },
-    );
+  if (!["", "host", "private"].includes(config.UsernsMode ?? "")) {
+    throw new TscomposeError("request/unsupported", `HostConfig.UsernsMode ${config.UsernsMode} is not supported`, {
+      hint: 'use "private" for the range of /etc/subuid, "host" for none, or leave it to the engine',
+      details: { field: "UsernsMode" },
+    });
   }
   if (joinedContainer(config.NetworkMode) === "")
     throw invalid("NetworkMode", config.NetworkMode ?? "", "it names no container");

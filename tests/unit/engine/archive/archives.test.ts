@@ -65,7 +65,7 @@ function archives(hostConfig: HostConfig = {}): Archives {
   const rootfs = {
     acquire: () => {
       open++;
-      return root;
+      return Promise.resolve(root);
     },
     release: () => void open--,
   };
@@ -73,7 +73,8 @@ function archives(hostConfig: HostConfig = {}): Archives {
     registry,
     rootfs,
     volumes,
-    lowerDirs: () => [],
+    lowerDirs: () => Promise.resolve([]),
+    userNamespaces: { bind: () => Promise.resolve(false) },
     userOf: () => Promise.resolve({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
     publish: (event) => void events.push(event.action),
     log: (_level, message) => expect.fail(message),

@@ -48,7 +48,7 @@ describe("copy-up of image content", () => {
     symlinkSync("sub/big", join(root, "data/link"));
     chmodSync(join(root, "data"), 0o1777);
     await volumes.acquire("data", use);
-    await volumes.copyUp("data", root, "/data");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/data");
     expect(readFileSync(join(data(), "file"), "utf8")).toBe("content");
     expect(statSync(join(data(), "file"))).toMatchObject({ mode: 0o100640, mtimeMs: 1_000_000 });
     expect(readFileSync(join(data(), "sub/big"))).toHaveLength(200_000);
@@ -60,12 +60,12 @@ describe("copy-up of image content", () => {
   test("a volume that has content is left alone", async () => {
     writeFileSync(join(data(), "mine"), "");
     writeFileSync(join(root, "data/theirs"), "");
-    await volumes.copyUp("data", root, "/data");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/data");
     expect(readdirSync(data())).toEqual(["mine"]);
   });
 
   test("an image that has nothing there leaves the volume empty", async () => {
-    await volumes.copyUp("data", root, "/nowhere/at/all");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/nowhere/at/all");
     expect(readdirSync(data())).toEqual([]);
   });
 
@@ -74,14 +74,14 @@ describe("copy-up of image content", () => {
     ["relative", () => "../host"],
   ])("a destination that is an %s symlink to the host is resolved within the image", async (_kind, target) => {
     symlinkSync(target(join(dir, "host")), join(root, "escape"));
-    await volumes.copyUp("data", root, "/escape");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/escape");
     expect(readdirSync(data())).toEqual([]);
   });
 
   test("a symlink to a file of the host is copied as a symlink, not as what it points to", async () => {
     symlinkSync(join(dir, "host/secret"), join(root, "data/leak"));
     symlinkSync(join(dir, "host"), join(root, "data/leakdir"));
-    await volumes.copyUp("data", root, "/data");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/data");
     expect(readlinkSync(join(data(), "leak"))).toBe(join(dir, "host/secret"));
     expect(readlinkSync(join(data(), "leakdir"))).toBe(join(dir, "host"));
   });
@@ -89,7 +89,7 @@ describe("copy-up of image content", () => {
   test("names that are not text are copied byte for byte", async () => {
     const name = Buffer.concat([Buffer.from(join(root, "data/")), Buffer.of(0xff, 0x0a, 0x20)]);
     writeFileSync(name, "x");
-    await volumes.copyUp("data", root, "/data");
+    await volumes.copyUp("data", { rootfs: root, map: undefined }, "/data");
     expect(readdirSync(data(), { encoding: "buffer" }).map((entry) => entry.toString("hex"))).toContain("ff0a20");
   });
 });
