@@ -5,7 +5,6 @@
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { Script } = require("node:vm");
-const { createRequire } = require("node:module");
 
 const dist = join(__dirname, "..", "dist");
 const name = process.argv[2] === "engine" && process.argv[3] === "serve" ? "engine" : "tscompose";
@@ -35,7 +34,7 @@ const wrapped = `(function (exports, require, module, __filename, __dirname) {${
 const cachedData = read(cache);
 const script = new Script(wrapped, { filename: bundle, ...(cachedData === undefined ? {} : { cachedData }) });
 const module_ = { exports: {} };
-script.runInThisContext()(module_.exports, createRequire(bundle), module_, bundle, dist);
+script.runInThisContext()(module_.exports, require, module_, bundle, dist);
 if (process.env.TSCOMPOSE_WRITE_CODE_CACHE === "1") {
   process.on("exit", () => writeFileSync(cache, script.createCachedData()));
 }

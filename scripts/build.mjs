@@ -24,7 +24,7 @@ const withoutEngine = {
 };
 
 /** Node's modules that few commands use and that take a millisecond or more to load. */
-const lazyModules = ["child_process", "crypto", "os", "http", "stream/promises", "v8"];
+const lazyModules = ["child_process", "crypto", "os", "http", "stream/promises", "fs/promises", "v8"];
 /** Turns their top-level `require` into one that is made at the first use of something in them. */
 const lazily = {
   name: "lazily",

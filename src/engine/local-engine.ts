@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { removeEmptyCgroup } from "../host/cgroup.ts";
+import { markTopDirectory } from "../host/inode-flags.ts";
 import { Inotify } from "../host/inotify.ts";
 import { Poller } from "../host/poller.ts";
 import { createNetworking } from "../network/networking.ts";
@@ -71,6 +72,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   const roots = { dataRoot, runRoot };
   const log: Log = (level, message) => options.log(`${level}: ${message}`);
   for (const path of [dataRoot, runRoot, containersDir(roots)]) mkdirSync(path, { recursive: true, mode: 0o700 });
+  markTopDirectory(containersDir(roots));
   const tag = createHash("sha256").update(runRoot).digest("hex").slice(0, 8);
 
   const runtime = chooseRuntime({

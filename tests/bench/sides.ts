@@ -1,6 +1,7 @@
 /** The two sides of the comparison: this project, and Docker Compose with Docker Engine. Both are driven by their command
- *  line, as a user does, and each has an engine that was started before anything is timed. */
-import { spawnSync } from "node:child_process";
+ *  line, as a user does; each has an engine that was started before anything is timed, with its run root in memory, as both have by
+ *  default. */
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,10 +64,11 @@ const matching = (words: readonly string[]): string[] =>
 
 export function startTscompose(): Side {
   const root = mkdtempSync(join(tmpdir(), "bench-"));
+  const runRoot = mkdtempSync("/run/bench-");
   const env = {
     ...process.env,
     TSCOMPOSE_DATA_ROOT: join(root, "data"),
-    TSCOMPOSE_RUN_ROOT: join(root, "run"),
+    TSCOMPOSE_RUN_ROOT: runRoot,
   };
   const program = join(repository, "bin/tscompose");
   const run = (args: readonly string[], cwd?: string): number =>
@@ -74,7 +76,7 @@ export function startTscompose(): Side {
   run(["ls"]);
   return {
     name: "tscompose",
-    socketPath: join(root, "run/docker.sock"),
+    socketPath: join(runRoot, "docker.sock"),
     compose: run,
     pull: (reference) => {
       const project = join(root, "pull");
@@ -90,7 +92,7 @@ export function startTscompose(): Side {
         "-X",
         "DELETE",
         "--unix-socket",
-        join(root, "run/docker.sock"),
+        join(runRoot, "docker.sock"),
         `http://d/images/${reference}?force=1`,
       ]),
     load: (archive) => void run(["load", "-q", "-i", archive]),
@@ -100,7 +102,7 @@ export function startTscompose(): Side {
     }),
     stop: () => {
       run(["engine", "stop"]);
-      rmSync(root, { recursive: true, force: true });
+      for (const path of [root, runRoot]) rmSync(path, { recursive: true, force: true });
     },
   };
 }
@@ -108,8 +110,11 @@ export function startTscompose(): Side {
 /** @returns undefined when no peer is there */
 export function startDocker(): Side | undefined {
   const directory = mkdtempSync(join(tmpdir(), "bench-docker-"));
+  mkdirSync(join(directory, "run"));
+  execFileSync("mount", ["-t", "tmpfs", "tmpfs", join(directory, "run")]);
   const engine = startPeerEngine(directory);
   if (engine === undefined) {
+    execFileSync("umount", [join(directory, "run")]);
     rmSync(directory, { recursive: true });
     return undefined;
   }
