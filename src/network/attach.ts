@@ -1,7 +1,7 @@
 /** One endpoint's link, by driver. */
 import { readSysctl } from "../host/sysctl.ts";
 import { createChildLink } from "./child-link.ts";
-import { plugIntoBridge } from "./container-links.ts";
+import { createPair, openPort } from "./container-links.ts";
 import type { NetworkContext } from "./context.ts";
 import { vethNameFor, type EngineTag } from "./names.ts";
 import { bridgeOptions } from "./network-record.ts";
@@ -21,7 +21,7 @@ export function hostLinkOf(tag: EngineTag, endpoint: Endpoint): string | undefin
 
 let reported = false;
 
-/** A kernel that is too old for it leaves the firewall alone in charge, as with Docker. */
+/** In the kernel before the link is up. A kernel that is too old for it leaves the firewall alone in charge, as with Docker. */
 function guardPort(context: NetworkContext, endpoint: Endpoint, link: string): void {
   try {
     const index = findLink(context.netlink, link)?.index;
@@ -96,8 +96,10 @@ export function attachEndpoint(
         hairpin: bridgedNat,
       };
       const link = toInterface(endpoint);
-      plugIntoBridge(context.netlink, netns, { link, port });
+      createPair(context.netlink, netns, { link, port });
+      // A link that is up would have to be stopped for it, which takes a grace period of the kernel.
       guardPort(context, endpoint, port.hostName);
+      openPort(context.netlink, port);
       return;
     }
     case "macvlan":

@@ -75,8 +75,8 @@ function isPerInterface(key: string): boolean {
   return match !== null && match[1] !== "all" && match[1] !== "default" && match[1] !== "lo";
 }
 
-/** A veth pair between the bridge and the container. The container's end has no address yet. */
-export function plugIntoBridge(
+/** A veth pair between the bridge and the container. The container's end has no address, the host's end is down. */
+export function createPair(
   host: NetlinkSocket,
   netns: number,
   pair: { readonly link: ContainerInterface; readonly port: BridgePort },
@@ -90,6 +90,10 @@ export function plugIntoBridge(
       peer: { name: link.name, netnsFd: netns, mac: link.mac },
     }),
   ]);
+}
+
+/** Sets the host's end up. */
+export function openPort(host: NetlinkSocket, port: BridgePort): void {
   host.execute([setBridgePort(port.hostName, { isolated: port.isolated, hairpin: port.hairpin })]);
 }
 

@@ -8,8 +8,9 @@ import { type Bench, table, type Topic } from "./measure.ts";
 import { networks } from "./networks.ts";
 import { pull } from "./pull.ts";
 import { type Side, startDocker, startTscompose } from "./sides.ts";
+import { throughput } from "./throughput.ts";
 
-const topics: readonly Topic[] = [lifecycle, commands, networks, pull];
+const topics: readonly Topic[] = [lifecycle, commands, networks, throughput, pull];
 
 const { values } = parseArgs({
   options: {

@@ -7,19 +7,12 @@ import { inNetns } from "../../host/netns.ts";
 import { redirectLocalPorts } from "../../host/nftables.ts";
 import { internetAddress, portOf } from "../../host/socket-address.ts";
 import { resolverAddress } from "../etc-files.ts";
-import { encodeAnswer, encodeRefusal } from "./answer.ts";
-import { parseQuery, SERVFAIL, type Question } from "./question.ts";
-import { resolve, type DnsView } from "./resolve.ts";
+import { createAnswerer, type AnswererOptions } from "./answerer.ts";
 import { serveTcp } from "./tcp.ts";
 import { serveUdp } from "./udp.ts";
-import type { Upstream } from "./upstream.ts";
 
-export interface DnsServerOptions {
+export interface DnsServerOptions extends AnswererOptions {
   readonly netns: number;
-  readonly view: () => DnsView;
-  /** Text addresses of the servers to forward to. */
-  readonly servers: () => readonly string[];
-  readonly upstream: Upstream;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 export interface DnsServer {
@@ -28,19 +21,15 @@ export interface DnsServer {
 
 const address = Buffer.from(resolverAddress.split(".").map(Number));
 const table = "tscompose";
-const maximumForwards = 256;
 const SO_RCVBUFFORCE = 33;
 /** Bytes of questions that wait while the engine is busy: a lost one is asked again only after seconds. */
 const waitingRoom = Buffer.alloc(4);
 waitingRoom.writeUInt32LE(512 * 1024);
-const largestTcpAnswer = 65_535;
 
 /** One way in. */
 export interface Door {
   close(): void;
 }
-/** The answer, at once or later; undefined: none is due. */
-export type Answerer = (message: Buffer, transport: "udp" | "tcp") => Buffer | Promise<Buffer> | undefined;
 
 /** `lo` must be up. @throws host/syscall-failed */
 export function startDnsServer(options: DnsServerOptions): DnsServer {
@@ -54,49 +43,6 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
       tcp.close();
     },
   };
-}
-
-function createAnswerer(options: DnsServerOptions): Answerer {
-  let forwards = 0;
-  const forward = async (message: Buffer, question: Question, transport: "udp" | "tcp"): Promise<Buffer> => {
-    const limit = limitOf(question, transport);
-    forwards += 1;
-    try {
-      const answer = await options.upstream.ask({ message, question, servers: options.servers(), transport });
-      if (answer === undefined) return failure(question, limit);
-      return answer.length > limit ? cutOff(answer, question.raw.length) : answer;
-    } catch {
-      return failure(question, limit);
-    } finally {
-      forwards -= 1;
-    }
-  };
-  return (message, transport) => {
-    const parsed = parseQuery(message);
-    if (parsed.kind === "drop") return undefined;
-    if (parsed.kind === "refuse") return encodeRefusal(parsed.id, parsed.opcode, parsed.rcode);
-    const { question } = parsed;
-    const limit = limitOf(question, transport);
-    const resolution = resolve(question, options.view());
-    if (resolution.kind === "answer") return encodeAnswer(question, { ...resolution, limit });
-    if (forwards >= maximumForwards) return failure(question, limit);
-    // The message lies in a buffer that the next ones will use.
-    const kept = Buffer.from(message);
-    return forward(kept, { ...question, raw: kept.subarray(12, 12 + question.raw.length) }, transport);
-  };
-}
-
-const limitOf = (question: Question, transport: "udp" | "tcp"): number =>
-  transport === "tcp" ? largestTcpAnswer : question.udpSize;
-const failure = (question: Question, limit: number): Buffer =>
-  encodeAnswer(question, { rcode: SERVFAIL, records: [], limit });
-
-/** Header and question alone, with TC set: ask again over TCP. */
-function cutOff(answer: Buffer, questionLength: number): Buffer {
-  const cut = Buffer.from(answer.subarray(0, 12 + questionLength));
-  cut.writeUInt16BE(cut.readUInt16BE(2) | 0x0200, 2);
-  cut.fill(0, 6, 12);
-  return cut;
 }
 
 function openSockets(options: DnsServerOptions): { readonly udp: number; readonly tcp: number } {

@@ -1,6 +1,7 @@
 /** Questions over connections. Source: RFC 1035 section 4.2.2, RFC 7766. */
 import { createServer, type Socket } from "node:net";
-import type { Answerer, Door } from "./server.ts";
+import type { Answerer } from "./answerer.ts";
+import type { Door } from "./server.ts";
 
 const maximumConnections = 64;
 const idleMs = 5000;

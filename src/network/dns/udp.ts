@@ -5,7 +5,8 @@ import { DatagramBatch, sendTo } from "../../host/datagrams.ts";
 import { internetAddress } from "../../host/socket-address.ts";
 import { addressBytes, parseAddress } from "../cidr.ts";
 import { largestUdpSize } from "./question.ts";
-import type { Answerer, Door } from "./server.ts";
+import type { Answerer } from "./answerer.ts";
+import type { Door } from "./server.ts";
 
 /** A container that asks without end gets so many answers before the other containers get their turn. */
 const answersATurn = 256;

@@ -24,6 +24,8 @@ interface CacheEntry extends Answer {
 const totalTimeoutMs = 4000;
 /** After this long without an answer the next server is asked too. */
 const patienceMs = 250;
+/** For so long a server that did not answer is asked after the others. */
+const silentMs = 30_000;
 const maximumOpen = 1024;
 const cacheSize = 8192;
 const longestCachedSeconds = 300;
@@ -31,6 +33,8 @@ const longestCachedSeconds = 300;
 export class Upstream {
   readonly #cache = new Map<string, CacheEntry>();
   readonly #open = new Map<string, Promise<Answer | undefined>>();
+  /** Servers that gave no answer while another did, or nobody did: when they may be asked in their turn again. */
+  readonly #silent = new Map<string, number>();
 
   /** The answer with the asker's id; undefined when no server gave one in time. */
   async ask(query: UpstreamQuery): Promise<Buffer | undefined> {
@@ -40,7 +44,10 @@ export class Upstream {
     let running = this.#open.get(key);
     if (running === undefined) {
       if (this.#open.size >= maximumOpen) return undefined;
-      running = race(query).finally(() => this.#open.delete(key));
+      running = race({ ...query, servers: this.#inOrder(query.servers) }, (server, silent) => {
+        if (silent) this.#silent.set(server, performance.now() + silentMs);
+        else this.#silent.delete(server);
+      }).finally(() => this.#open.delete(key));
       this.#open.set(key, running);
     }
     const answer = await running;
@@ -51,6 +58,14 @@ export class Upstream {
 
   clear(): void {
     this.#cache.clear();
+  }
+
+  /** Those that were silent lately come last. */
+  #inOrder(servers: readonly string[]): readonly string[] {
+    if (this.#silent.size === 0) return servers;
+    const now = performance.now();
+    const isSilent = (server: string): boolean => (this.#silent.get(server) ?? 0) > now;
+    return [...servers.filter((one) => !isSilent(one)), ...servers.filter(isSilent)];
   }
 
   /** With what is left of the times to live. */
@@ -97,7 +112,10 @@ function withId(answer: Buffer, question: Question): Buffer {
   return message;
 }
 
-async function race(query: UpstreamQuery): Promise<Answer | undefined> {
+async function race(
+  query: UpstreamQuery,
+  tell: (server: string, silent: boolean) => void,
+): Promise<Answer | undefined> {
   const abort = new AbortController();
   const deadline = setTimeout(() => abort.abort(), totalTimeoutMs);
   try {
@@ -116,9 +134,14 @@ async function race(query: UpstreamQuery): Promise<Answer | undefined> {
         }
         next += 1;
         pending += 1;
-        timer = setTimeout(start, patienceMs);
+        timer = setTimeout(() => {
+          if (abort.signal.aborted) return;
+          tell(server, true);
+          start();
+        }, patienceMs);
         void askOne(query, server, abort.signal).then((answer) => {
           pending -= 1;
+          if (!abort.signal.aborted) tell(server, answer === undefined);
           const code = answer?.checked.rcode;
           if (answer !== undefined && code !== SERVFAIL && code !== REFUSED) return resolve(answer);
           poor ??= answer;

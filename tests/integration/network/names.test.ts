@@ -1,10 +1,7 @@
 import { decode, encode, RECURSION_DESIRED, type DecodedPacket, type RecordType } from "dns-packet";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Socket } from "node:net";
-import { inNetns } from "../../../src/host/netns.ts";
-import * as libc from "../../../src/host/libc.ts";
-import { internetAddress } from "../../../src/host/socket-address.ts";
 import { endpoint, Lab, openUdp, serveTcp, type Box } from "./lab.ts";
+import { questionsOverTcp } from "./tcp-questions.ts";
 
 let lab: Lab;
 beforeEach(async () => {
@@ -182,36 +179,15 @@ test("a container may itself serve port 53 of every address", async () => {
 test("questions over TCP are answered, one after another, also while another client stalls", async () => {
   const net = await lab.network("n1");
   const [a, b] = [await lab.box("a", [net]), await lab.box("b", [net])];
-  const stalled = connectTcp(a);
+  const [stalled, client] = [questionsOverTcp(a), questionsOverTcp(a)];
   stalled.write(Buffer.of(0));
-  const client = connectTcp(a);
   for (const id of [1, 2]) {
     const query = encode({ id, type: "query", flags: RECURSION_DESIRED, questions: [{ name: "b", type: "A" }] });
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(query.length);
-    client.write(Buffer.concat([length, query]));
-    const answer = await new Promise<Buffer>((resolve, reject) => {
-      client.once("data", resolve);
-      client.once("error", reject);
-    });
-    expect(data(decode(answer.subarray(2)))).toEqual([b.ip]);
+    expect(data(decode(await client.ask(query)))).toEqual([b.ip]);
   }
-  client.destroy();
-  stalled.destroy();
+  client.close();
+  stalled.close();
 });
-
-function connectTcp(box: Box): Socket {
-  const fd = inNetns(box.netns, () => {
-    const socket = libc.socket(libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
-    try {
-      libc.connect(socket, internetAddress(Buffer.from([127, 0, 0, 11]), 53));
-    } catch (error) {
-      if (libc.syscallErrno(error) !== "EINPROGRESS") throw error;
-    }
-    return socket;
-  });
-  return new Socket({ fd, readable: true, writable: true });
-}
 
 test("packets that are no questions do no harm", async () => {
   const net = await lab.network("n1");
