@@ -21,8 +21,8 @@ export const throughput: Topic = {
   name: "throughput",
   run: async (bench) => {
     const directory = mkdtempSync(join(tmpdir(), "bench-tcp-"));
-    const program = join(directory, "tcp-load");
-    execFileSync("gcc", ["-O2", "-static", "-o", program, join(repository, "tests/support/tcp-load.c")]);
+    const program = join(directory, "stream-load");
+    execFileSync("gcc", ["-O2", "-static", "-o", program, join(repository, "tests/support/stream-load.c")]);
     const peer = bench.sides.length < 2 ? undefined : startPeer(directory, await busyboxArchive());
     const pairs = new Map<Side["name"], Pair>();
     try {
