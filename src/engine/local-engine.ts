@@ -193,6 +193,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
       volumes,
       host,
       runtime,
+      buildCache: () => builds.usage(),
       eventListeners: () => events.listeners,
       warnings: adoption.corrupt,
     }),

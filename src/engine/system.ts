@@ -6,6 +6,7 @@ import { hostname, release } from "node:os";
 import { formatNanoseconds, realtimeNs } from "../host/clock.ts";
 import type { ContainerRegistry } from "./containers/registry.ts";
 import type { ContainerService, ImageService, SystemService } from "./engine.ts";
+import type { CacheUsage } from "./build/types.ts";
 import type { ImageStore } from "./images/types.ts";
 import type { HostProfile } from "./runtime/host-profile.ts";
 import { runtimeVersion, type OciRuntime } from "./runtime/oci-runtime.ts";
@@ -20,6 +21,7 @@ export interface SystemOptions {
   readonly registry: ContainerRegistry;
   readonly containers: Pick<ContainerService, "list">;
   readonly images: ImageService & Pick<ImageStore, "resolve">;
+  readonly buildCache: () => Promise<readonly CacheUsage[]>;
   readonly volumes: Pick<Volumes, "usage">;
   readonly host: HostProfile;
   readonly runtime: OciRuntime;
@@ -140,7 +142,7 @@ export class System implements SystemService {
       Images: images?.summaries ?? null,
       Containers: wanted("container") ? containers : null,
       Volumes: wanted("volume") ? await this.#options.volumes.usage() : null,
-      BuildCache: wanted("build-cache") ? [] : null,
+      BuildCache: wanted("build-cache") ? (await this.#options.buildCache()).map(cacheRecord) : null,
     };
   }
 
@@ -172,6 +174,21 @@ export class System implements SystemService {
     this.#runtimeVersion ??= runtimeVersion(this.#options.runtime).replace(/^\S+ version /, "");
     return this.#runtimeVersion;
   }
+}
+
+/** Docker's BuildCache. */
+function cacheRecord(item: CacheUsage): object {
+  return {
+    ID: item.id,
+    Type: item.type,
+    Description: item.description,
+    InUse: item.inUse,
+    Shared: item.shared,
+    Size: item.sizeBytes,
+    CreatedAt: new Date(item.createdMs).toISOString(),
+    LastUsedAt: new Date(item.usedMs).toISOString(),
+    UsageCount: item.uses,
+  };
 }
 
 function countStates(registry: ContainerRegistry): object {

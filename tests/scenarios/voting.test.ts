@@ -1,11 +1,9 @@
-/** examples/voting: a real Redis, a real PostgreSQL, Python and PHP; a vote travels through all five services. */
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+/** examples/voting: built from Dockerfiles: a real Redis, a real PostgreSQL, Python and PHP; a vote travels through all five services. */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { baseImages } from "../support/base-images.ts";
 import { eventually, freePort, repository, Workspace } from "../support/workspace.ts";
 
-const images = ["voting-redis", "voting-python", "voting-php", "voting-postgres"];
 const compose = ["-f", join(repository, "examples/voting/compose.yaml"), "-p", "voting"];
 
 describe("the voting application", () => {
@@ -13,11 +11,7 @@ describe("the voting application", () => {
   let env: Record<string, string>;
 
   beforeAll(async () => {
-    const archives = images.map((name) => join(repository, `.cache/images/${name}.tar`));
-    // "true" stands for the command that loads: only the archives are wanted here.
-    if (!archives.every((path) => existsSync(path))) {
-      execFileSync(join(repository, "examples/voting/make-images"), ["true"], { stdio: "inherit" });
-    }
+    const archives = baseImages(["base-redis", "base-python", "base-postgres", "base-php"]);
     workspace = await Workspace.create();
     env = { VOTE_PORT: String(await freePort()), RESULT_PORT: String(await freePort()) };
     for (const path of archives) await workspace.ok(["load", "--quiet", "--input", path]);
@@ -33,7 +27,7 @@ describe("the voting application", () => {
       })
     ).status;
 
-  test("up -d --wait brings all five services up, healthy where they have a healthcheck", async () => {
+  test("up -d --wait builds the images and brings all five services up, healthy where they have a healthcheck", async () => {
     await workspace.ok([...compose, "up", "-d", "--wait"], { env });
     const services = (await workspace.ok([...compose, "ps", "--services"], { env })).trim().split("\n");
     expect(services.toSorted()).toEqual(["db", "redis", "result", "vote", "worker"]);

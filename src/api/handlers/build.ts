@@ -1,9 +1,8 @@
 /** `POST /build`: Docker's classic request (a tar and a query), answered by our builder. Source: engine-api reference, 5.1. */
 import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts";
 import type { BuildRequest, ContextSource } from "../../engine/build/types.ts";
-import { ok } from "../call.ts";
 import type { Call, Handler } from "../call.ts";
-import { readBoolean, readFilters, readInteger, readText } from "../query.ts";
+import { readBoolean, readInteger, readText } from "../query.ts";
 import { credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
 import type { OwnBuildOptions } from "../build-query.ts";
 import type { ProgressMessage } from "../wire.ts";
@@ -115,23 +114,4 @@ export const build: Handler = async (call, engine) => {
   if (engine.builds === undefined) throw unsupported("building an image", "build it elsewhere and load the archive");
   const messages = await engine.builds.build(requestOf(call), call.bytes());
   return { kind: "stream", contentType: "application/json", chunks: lines(messages) };
-};
-
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** `unused-for=24h` of the filters, as a time; undefined: everything. */
-function unusedSince(call: Call): number | undefined {
-  const filters = readFilters(call.query, undefined);
-  const [value] = filters.get("until") ?? filters.get("unused-for") ?? [];
-  if (value === undefined) return undefined;
-  const parts = [...value.matchAll(/([0-9.]+)(ms|s|m|h)/g)];
-  if (parts.map(([whole]) => whole).join("") !== value)
-    throw new TscomposeError("request/invalid", `invalid filter: ${value} is not a duration`, { hint: "write 24h" });
-  const ms = parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitsMs[unit ?? ""] ?? 0), 0);
-  return Date.now() - ms;
-}
-
-export const prune: Handler = async (call, engine) => {
-  if (engine.builds === undefined) return ok({ CachesDeleted: null, SpaceReclaimed: 0 });
-  return ok(await engine.builds.prune(unusedSince(call)));
 };

@@ -3,6 +3,7 @@ import type { Handler } from "../call.ts";
 import type { RouteName } from "../routes.ts";
 import * as streams from "./container-streams.ts";
 import * as build from "./build.ts";
+import { prune as buildPrune } from "./build-prune.ts";
 import * as containers from "./containers.ts";
 import * as faults from "./faults.ts";
 import * as exec from "./exec.ts";
@@ -74,7 +75,7 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imageRemove: images.remove,
   imageDistribution: refuse("asking a registry for a digest", "pull the image and inspect it"),
   build: build.build,
-  buildPrune: build.prune,
+  buildPrune,
 
   networkList: networks.list,
   networkCreate: networks.create,

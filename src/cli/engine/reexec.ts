@@ -14,6 +14,7 @@ export function engineArgv(execPath: string, entry: string): readonly string[] {
 const passedOn = [
   "TSCOMPOSE_DATA_ROOT",
   "TSCOMPOSE_RUN_ROOT",
+  "TSCOMPOSE_BUILD_CACHE_LIMIT",
   "TSCOMPOSE_ENGINE_IDLE",
   "TSCOMPOSE_ENTRY",
   "TSCOMPOSE_RUNTIME",

@@ -24,6 +24,7 @@ import { proxyEnvironment } from "./plan/platform-args.ts";
 import type { NamedContext } from "./plan/options.ts";
 import { createImageResolver } from "./solve/base-images.ts";
 import type { BuildScope, Result } from "./solve/build-context.ts";
+import { BuildCache, cacheLimit } from "./solve/build-cache.ts";
 import { CacheMounts } from "./solve/cache-mounts.ts";
 import { ClassicProgress } from "./solve/classic-progress.ts";
 import type { DockerfileSource } from "./solve/dockerfile-of.ts";
@@ -51,6 +52,7 @@ interface Parts extends BuilderOptions {
   readonly cache: StepCache;
   readonly cacheMounts: CacheMounts;
   readonly mirrors: FolderMirrors;
+  readonly kept: BuildCache;
   readonly running: RunningSteps;
   readonly networks: RunNetworks;
 }
@@ -61,23 +63,36 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
   const roots = { dataRoot: join(engine.roots.dataRoot, "build"), runRoot: join(engine.roots.runRoot, "build") };
   mkdirSync(roots.dataRoot, { recursive: true, mode: 0o700 });
   await removeLeftovers(engine, roots);
+  const cache = new StepCache(join(roots.dataRoot, "cache"), options.images);
+  const cacheMounts = new CacheMounts(join(roots.dataRoot, "mounts"));
+  const mirrors = new FolderMirrors(join(roots.dataRoot, "contexts"));
+  const imageLayers = (): ReadonlySet<string> => options.images.imageLayers();
   const parts: Parts = {
     ...options,
     roots,
-    cache: new StepCache(join(roots.dataRoot, "cache"), options.images),
-    cacheMounts: new CacheMounts(join(roots.dataRoot, "mounts")),
-    mirrors: new FolderMirrors(join(roots.dataRoot, "contexts")),
+    cache,
+    cacheMounts,
+    mirrors,
+    kept: new BuildCache({ steps: cache, mounts: cacheMounts, mirrors, imageLayers, dataRoot: roots.dataRoot }),
     running: new Map(),
     networks: new RunNetworks(engine),
   };
   return {
     build: (request, context) => startBuild(parts, request, context),
-    prune: async (untilMs) => {
-      const { deleted, spaceReclaimed } = parts.cache.prune(untilMs);
-      const mounts = untilMs === undefined ? (await parts.cacheMounts.prune()) + (await parts.mirrors.prune()) : 0;
-      return { CachesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: spaceReclaimed + mounts };
-    },
+    usage: () => parts.kept.usage(),
+    prune: (pruning) => parts.kept.prune(pruning),
   };
+}
+
+/** Lets go of what was used longest ago, down to the limit. */
+async function keepToLimit({ kept, roots, engine }: Parts): Promise<void> {
+  const maxUsedBytes = cacheLimit(roots.dataRoot, process.env["TSCOMPOSE_BUILD_CACHE_LIMIT"]);
+  const limits = { reservedBytes: undefined, maxUsedBytes, minFreeBytes: undefined };
+  try {
+    await kept.prune({ all: true, matches: () => true, ...limits });
+  } catch (error) {
+    engine.log("warn", `the build cache could not be brought down to its limit: ${errorMessage(error)}`);
+  }
 }
 
 /** Characters of output that may wait for a client that reads slowly. */
@@ -172,6 +187,7 @@ async function* progressOf(
     gone.abort(new TscomposeError("aborted", "the client has gone"));
     await work;
     await closeWorkspace(parts, started.workspace);
+    await keepToLimit(parts);
   }
 }
 
@@ -229,10 +245,13 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
     bases: plan.baseTitles.map(({ title }) => title),
   });
   if (request.check) return "";
+  const user = parts.cache.enter();
+  running.workspace.defer(() => parts.cache.leave(user));
   const solver = new Solver({
     scope: scopeOf(parts, request, { running, plan, contexts: named.files }),
     steps: plan.steps,
     cache: parts.cache,
+    user,
     running: parts.running,
     platform: running.platform ?? buildPlatform,
     emit,

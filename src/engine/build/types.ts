@@ -76,13 +76,39 @@ export interface BuildRequest {
   readonly signal: AbortSignal;
 }
 
+export interface CacheUsage {
+  readonly id: string;
+  /** Result of a step, `RUN --mount=type=cache`, copy of a context. */
+  readonly type: "regular" | "exec.cachemount" | "source.local";
+  readonly description: string;
+  readonly inUse: boolean;
+  /** An image has the layer too. */
+  readonly shared: boolean;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly usedMs: number;
+  readonly uses: number;
+}
+
+export interface CachePruneOptions {
+  /** Also what images have the layers of. */
+  readonly all: boolean;
+  readonly matches: (item: CacheUsage) => boolean;
+  /** So much may stay. */
+  readonly reservedBytes: number | undefined;
+  /** No more than this is to stay. */
+  readonly maxUsedBytes: number | undefined;
+  /** So much of the disk is to be free, if it can be had. */
+  readonly minFreeBytes: number | undefined;
+}
+
 export interface BuildService {
   /** `context`: a tar, plain or compressed. Lines as Docker's classic builder writes them; a failure is thrown by the iterable,
    *  with `exitCode` in its details where a RUN step ended so.
    *  @throws build/invalid before the first line for a context or Dockerfile that cannot be used */
   build(request: BuildRequest, context: AsyncIterable<Buffer>): Promise<AsyncIterable<ProgressMessage>>;
-  /** Forgets cached steps not used since `untilMs` (milliseconds since the epoch), or all. */
-  prune(
-    untilMs: number | undefined,
-  ): Promise<{ readonly CachesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
+  /** What builds keep, longest unused first. */
+  usage(): Promise<readonly CacheUsage[]>;
+  /** Forgets what no build uses, longest unused first, as far as the limits ask for; all of it without limits. */
+  prune(options: CachePruneOptions): Promise<{ readonly deleted: readonly string[]; readonly spaceReclaimed: number }>;
 }

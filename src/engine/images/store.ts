@@ -70,6 +70,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
     commitChanges: (request) => commitChanges(parts, request),
     layerDirs: (chainId) => chainDirs(parts, chainId),
     releaseChain: (chainId) => parts.chains.unpin(chainId),
+    imageLayers: () => new Set(catalog.all().flatMap(({ config }) => config.rootfs.diff_ids)),
     keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),
 
     list: ({ filters }) => {

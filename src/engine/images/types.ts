@@ -57,6 +57,8 @@ export interface ImageStore {
   /** Lets go of a chain that `commitLayer` made: from then on only images keep its layers. `commitImage` does so for the chain of
    *  the image. Idempotent. */
   releaseChain(chainId: string): void;
+  /** Diff ids of the layers that images have. */
+  imageLayers(): ReadonlySet<string>;
   /** Keeps the layers of a chain that is in the store, also across restarts, until `releaseChain`. */
   keepChain(chainId: string): void;
 }

@@ -22,6 +22,8 @@ import { directorySize } from "../../volumes/directory-size.ts";
 import type { ContextFiles } from "../files/receive-context.ts";
 import { Tree } from "../files/tree.ts";
 import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
+import { removeDirectories } from "../files/remove-directories.ts";
+import type { KeptDirectory } from "../solve/build-cache.ts";
 import type { LocalFolder } from "../types.ts";
 import { Mirror } from "./mirror.ts";
 import type { MirrorIndex } from "./mirror.ts";
@@ -130,23 +132,26 @@ export class FolderMirrors {
     };
   }
 
-  /** Bytes of all of them. */
-  async sizeBytes(): Promise<number> {
-    let size = 0;
-    for (const name of readdirSync(this.#dir)) size += await directorySize(join(this.#dir, name));
-    return size;
+  async list(): Promise<readonly KeptDirectory[]> {
+    const found: KeptDirectory[] = [];
+    for (const name of readdirSync(this.#dir)) {
+      const path = join(this.#dir, name);
+      const [stat, index] = [path, join(path, "index.json")].map((at) => statSync(at, { throwIfNoEntry: false }));
+      if (stat === undefined) continue;
+      const usedMs = index?.mtimeMs ?? stat.mtimeMs;
+      const inUse = this.#inUse(name);
+      found.push({ name, sizeBytes: await directorySize(path), createdMs: stat.birthtimeMs, usedMs, inUse });
+    }
+    return found;
   }
 
-  /** Removes what no build uses. @returns bytes */
-  async prune(): Promise<number> {
-    let freed = 0;
-    for (const name of readdirSync(this.#dir)) {
-      if ((this.#users.get(name) ?? 0) > 0 || this.#turns.has(name)) continue;
-      const path = join(this.#dir, name);
-      freed += await directorySize(path);
-      await rm(path, { recursive: true, force: true });
-    }
-    return freed;
+  #inUse(name: string): boolean {
+    return (this.#users.get(name) ?? 0) > 0 || this.#turns.has(name);
+  }
+
+  /** Removes those that no build uses. */
+  async remove(names: ReadonlySet<string>): Promise<{ readonly deleted: readonly string[]; readonly bytes: number }> {
+    return await removeDirectories(this.#dir, names, (name) => this.#inUse(name));
   }
 }
 

@@ -1,11 +1,11 @@
 /** Directories of `RUN --mount=type=cache`: kept between builds below `<data root>/build/mounts`. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { chmodSync, chownSync } from "node:fs";
 import { directorySize } from "../../volumes/directory-size.ts";
+import { removeDirectories } from "../files/remove-directories.ts";
 import type { StepMount } from "../plan/steps.ts";
+import type { KeptDirectory } from "./build-cache.ts";
 
 type Cache = NonNullable<StepMount["cache"]>;
 
@@ -21,6 +21,7 @@ export class CacheMounts {
   /** Directories in use by a step that shares them with nobody. */
   readonly #exclusive = new Set<string>();
   readonly #users = new Map<string, number>();
+  readonly #used = new Map<string, number>();
   readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(dir: string) {
@@ -39,6 +40,7 @@ export class CacheMounts {
       while (this.#exclusive.has(name)) await this.#wait(name);
     }
     this.#users.set(name, (this.#users.get(name) ?? 0) + 1);
+    this.#used.set(name, Date.now());
     const directory = join(this.#dir, name);
     const fresh = !existsSync(directory);
     if (fresh) {
@@ -70,15 +72,21 @@ export class CacheMounts {
     for (const wake of waiting) wake();
   }
 
-  /** Removes what no step uses. @returns bytes */
-  async prune(): Promise<number> {
-    let freed = 0;
+  async list(): Promise<readonly KeptDirectory[]> {
+    const found: KeptDirectory[] = [];
     for (const name of readdirSync(this.#dir)) {
-      if ((this.#users.get(name) ?? 0) > 0) continue;
       const path = join(this.#dir, name);
-      freed += await directorySize(path);
-      await rm(path, { recursive: true, force: true });
+      const stat = statSync(path, { throwIfNoEntry: false });
+      if (stat === undefined) continue;
+      const inUse = (this.#users.get(name) ?? 0) > 0;
+      const usedMs = this.#used.get(name) ?? stat.mtimeMs;
+      found.push({ name, sizeBytes: await directorySize(path), createdMs: stat.birthtimeMs, usedMs, inUse });
     }
-    return freed;
+    return found;
+  }
+
+  /** Removes those that no step uses. */
+  async remove(names: ReadonlySet<string>): Promise<{ readonly deleted: readonly string[]; readonly bytes: number }> {
+    return await removeDirectories(this.#dir, names, (name) => (this.#users.get(name) ?? 0) > 0);
   }
 }

@@ -15,7 +15,7 @@ import { digestSources } from "../files/digest-tree.ts";
 import { toBytes } from "../files/tree.ts";
 import type { BuildEvent } from "./events.ts";
 import { runRun } from "./run-step.ts";
-import type { CachedResult, StepCache } from "./step-cache.ts";
+import type { CachedResult, CacheUser, StepCache } from "./step-cache.ts";
 
 /** Steps that run now, of all builds of this engine, by content key: the same one wanted twice at once runs once. */
 export type RunningSteps = Map<string, Promise<CachedResult>>;
@@ -24,6 +24,8 @@ export interface SolveOptions {
   readonly scope: BuildScope;
   readonly steps: readonly Step[];
   readonly cache: StepCache;
+  /** Holds on to what it finds and adds. */
+  readonly user: CacheUser;
   readonly running: RunningSteps;
   readonly platform: Platform;
   readonly emit: (event: BuildEvent) => void;
@@ -95,7 +97,7 @@ export class Solver {
     const parent = inputs.get(step.parent) ?? scratch;
     const key = await this.#key(step, inputs);
     const startedMs = performance.now();
-    const cached = step.ignoreCache ? undefined : cache.find(key);
+    const cached = step.ignoreCache ? undefined : cache.find(key, this.#options.user);
     const finish = (result: CachedResult, fromCache: boolean): Result => {
       const ms = performance.now() - startedMs;
       emit({ kind: "finished", step: step.id, cached: fromCache, chainId: result.chainId, ms });
@@ -126,7 +128,7 @@ export class Solver {
     const startedMs = performance.now();
     try {
       const result = await this.#execute(step, inputs);
-      cache.add(key, result, step.source.slice(0, 200));
+      cache.add(key, result, { title: step.source.slice(0, 200), user: this.#options.user });
       return result;
     } catch (error) {
       emit({ kind: "failed", step: step.id, ms: performance.now() - startedMs });

@@ -1,7 +1,8 @@
-/** Results of steps by their content keys: `<data root>/build/cache/<key>.json`. A key holds everything that a result depends on,
- *  so what is found is right; a record whose layers are gone counts for nothing. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+/** Results of steps by their content keys: `<data root>/build/cache/<key>.json`; the time of the file is that of the last use. A key
+ *  holds everything that a result depends on, so what is found is right; a record whose layers are gone counts for nothing. */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../../../errors.ts";
 import type { ImageStore } from "../../images/types.ts";
 
 export interface CachedResult {
@@ -14,17 +15,34 @@ export interface CachedResult {
   readonly createdMs: number;
 }
 
-interface CacheRecord extends CachedResult {
+export interface CacheRecord extends CachedResult {
   readonly version: 1;
   readonly title: string;
-  usedMs: number;
 }
+
+/** A record as people see it. */
+export interface CacheEntry extends CacheRecord {
+  readonly key: string;
+  readonly usedMs: number;
+  readonly uses: number;
+  /** A build that runs has taken or made it. */
+  readonly inUse: boolean;
+}
+
+interface Held {
+  readonly record: CacheRecord;
+  usedMs: number;
+  uses: number;
+}
+
+/** The steps that one build holds on to while it runs. */
+export type CacheUser = Set<string>;
 
 function isRecord(value: unknown): value is CacheRecord {
   if (typeof value !== "object" || value === null) return false;
-  const { version, chainId, diffId, sizeBytes, title, createdMs, usedMs } = value as Record<string, unknown>;
+  const { version, chainId, diffId, sizeBytes, title, createdMs } = value as Record<string, unknown>;
   const texts = [chainId, diffId, title].every((text) => typeof text === "string");
-  return version === 1 && texts && [sizeBytes, createdMs, usedMs].every((number) => typeof number === "number");
+  return version === 1 && texts && [sizeBytes, createdMs].every((number) => typeof number === "number");
 }
 
 const keyName = /^[a-f0-9]{64}\.json$/;
@@ -32,7 +50,8 @@ const keyName = /^[a-f0-9]{64}\.json$/;
 export class StepCache {
   readonly #dir: string;
   readonly #images: ImageStore;
-  readonly #records = new Map<string, CacheRecord>();
+  readonly #held = new Map<string, Held>();
+  readonly #users = new Set<CacheUser>();
 
   constructor(dir: string, images: ImageStore) {
     this.#dir = dir;
@@ -46,7 +65,7 @@ export class StepCache {
     try {
       const value: unknown = keyName.test(name) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
       if (isRecord(value)) {
-        this.#records.set(name.slice(0, 64), value);
+        this.#held.set(name.slice(0, 64), { record: value, usedMs: statSync(path).mtimeMs, uses: 1 });
         return;
       }
     } catch {
@@ -55,56 +74,87 @@ export class StepCache {
     rmSync(path, { force: true });
   }
 
-  find(key: string): CachedResult | undefined {
-    const record = this.#records.get(key);
-    if (record === undefined) return undefined;
+  #path(key: string): string {
+    return join(this.#dir, `${key}.json`);
+  }
+
+  /** What a build finds and adds is not removed before `leave`. */
+  enter(): CacheUser {
+    const user: CacheUser = new Set();
+    this.#users.add(user);
+    return user;
+  }
+
+  leave(user: CacheUser): void {
+    this.#users.delete(user);
+  }
+
+  find(key: string, user: CacheUser): CachedResult | undefined {
+    const held = this.#held.get(key);
+    if (held === undefined) return undefined;
     try {
-      this.#images.layerDirs(record.chainId);
+      this.#images.layerDirs(held.record.chainId);
     } catch {
       this.#drop(key);
       return undefined;
     }
-    record.usedMs = Date.now();
-    return record;
+    user.add(key);
+    held.usedMs = Date.now();
+    held.uses += 1;
+    this.#touch(key, held.usedMs);
+    return held.record;
   }
 
-  add(key: string, result: CachedResult, title: string): void {
-    const record: CacheRecord = { version: 1, ...pick(result), title, usedMs: Date.now() };
-    this.#records.set(key, record);
+  /** A record that somebody removed from outside is written with the next result. */
+  #touch(key: string, ms: number): void {
+    try {
+      utimesSync(this.#path(key), ms / 1000, ms / 1000);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
+  add(key: string, result: CachedResult, at: { readonly title: string; readonly user: CacheUser }): void {
+    const record: CacheRecord = { version: 1, ...pick(result), title: at.title };
+    this.#held.set(key, { record, usedMs: Date.now(), uses: 1 });
+    at.user.add(key);
     // Not synced: without it a step runs again, and what cannot be read is thrown away.
-    const path = join(this.#dir, `${key}.json`);
+    const path = this.#path(key);
     writeFileSync(`${path}.tmp`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${path}.tmp`, path);
   }
 
   #drop(key: string): void {
-    this.#records.delete(key);
-    rmSync(join(this.#dir, `${key}.json`), { force: true });
+    this.#held.delete(key);
+    rmSync(this.#path(key), { force: true });
   }
 
-  /** Forgets results not used since `unusedSinceMs`, or all. Layers go with the last image and record that needs them. */
-  prune(unusedSinceMs: number | undefined): { readonly deleted: readonly string[]; readonly spaceReclaimed: number } {
-    const deleted: string[] = [];
-    const chains = new Map<string, number>();
-    for (const [key, record] of this.#records) {
-      if (unusedSinceMs !== undefined && record.usedMs >= unusedSinceMs) continue;
-      deleted.push(key);
-      chains.set(record.chainId, record.sizeBytes);
-      this.#drop(key);
-    }
-    const kept = new Set([...this.#records.values()].map(({ chainId }) => chainId));
+  /** Longest unused first. */
+  entries(): readonly CacheEntry[] {
+    const used = new Set([...this.#users].flatMap((user) => [...user]));
+    return [...this.#held]
+      .map(([key, { record, usedMs, uses }]) => ({ ...record, key, usedMs, uses, inUse: used.has(key) }))
+      .toSorted((a, b) => a.usedMs - b.usedMs);
+  }
+
+  /** Forgets these, unless a build uses them. Layers go with the last image and record that needs them.
+   *  @returns what was forgotten, and the bytes that no other record or image (`shared`: their layers) needs */
+  remove(
+    keys: ReadonlySet<string>,
+    shared: ReadonlySet<string>,
+  ): { readonly deleted: readonly string[]; readonly spaceReclaimed: number } {
+    const removed = this.entries().filter(({ key, inUse }) => keys.has(key) && !inUse);
+    for (const { key } of removed) this.#drop(key);
+    const chains = new Set([...this.#held.values()].map(({ record }) => record.chainId));
+    const layers = new Set([...this.#held.values()].map(({ record }) => record.diffId));
     let spaceReclaimed = 0;
-    for (const [chainId, sizeBytes] of chains) {
-      if (kept.has(chainId)) continue;
-      this.#images.releaseChain(chainId);
+    for (const { chainId, diffId, sizeBytes } of removed) {
+      if (!chains.has(chainId)) this.#images.releaseChain(chainId);
+      if (layers.has(diffId) || shared.has(diffId)) continue;
+      layers.add(diffId);
       spaceReclaimed += sizeBytes;
     }
-    return { deleted, spaceReclaimed };
-  }
-
-  get sizeBytes(): number {
-    const layers = new Map([...this.#records.values()].map(({ diffId, sizeBytes }) => [diffId, sizeBytes]));
-    return [...layers.values()].reduce((sum, size) => sum + size, 0);
+    return { deleted: removed.map(({ key }) => key), spaceReclaimed };
   }
 }
 
