@@ -32,16 +32,18 @@ export async function commitContainer(
   const { record, paths } = container;
   const asked = options.config;
   const config = asked === undefined ? record.config : mergeConfig(asked, record.config, container.id);
-  const Id = await ctx.images.commitChanges({
-    baseImageId: record.imageId,
-    upperDir: paths.upper,
-    config: imageConfig(config),
-    changes: options.changes,
-    createdBy: [record.path, ...record.args].join(" "),
-    author: options.author,
-    comment: options.comment,
-    reference: options.reference,
-  });
+  const Id = await ctx.userNamespaces.asInside(record.userNamespace, paths.upper, async (upperDir) =>
+    ctx.images.commitChanges({
+      baseImageId: record.imageId,
+      upperDir,
+      config: imageConfig(config),
+      changes: options.changes,
+      createdBy: [record.path, ...record.args].join(" "),
+      author: options.author,
+      comment: options.comment,
+      reference: options.reference,
+    }),
+  );
   const { comment, reference } = options;
   const attributes = containerAttributes(container.record, { comment, imageID: Id, imageRef: reference });
   ctx.publish({ type: "container", action: "commit", id: container.id, attributes });

@@ -8,20 +8,25 @@ import type {
   ContainerInspect,
   ContainerSummary,
   Filters,
+  HostConfig,
   Resources,
   RestartPolicy,
 } from "../types.ts";
 import { directorySize } from "../volumes/directory-size.ts";
 import { commitContainer } from "./commit.ts";
+import { appArmorProfileOf } from "../runtime/apparmor.ts";
+import { parseSecurityOptions } from "../runtime/security-options.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { createContainer } from "./create/create.ts";
 import { inspectContainer } from "./inspect.ts";
+import { withKernelLimits } from "./kernel-limits.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { selectContainers, summarise, type ListFacts } from "./list.ts";
 import type { NetworkLookup } from "./network-settings.ts";
 import { pruneContainers } from "./prune.ts";
 import { renameContainer } from "./rename.ts";
+import { cgroupPathOf } from "./spec-of.ts";
 import type { StopOptions } from "./stop.ts";
 import { updateContainer } from "./update.ts";
 import { waitFor } from "./wait.ts";
@@ -80,9 +85,22 @@ export class Containers implements ContainerVerbs {
     return inspectContainer(container, {
       lookup: this.#lookup,
       lowerDirs: this.#lowerDirs(container),
-      appArmorProfile: "",
+      hostConfig: this.#limitsOf(container),
+      appArmorProfile: this.#appArmorOf(container),
       sizes: options.size ? await this.#sizes(container) : undefined,
     });
+  }
+
+  #appArmorOf({ record }: Container): string {
+    const { Privileged, SecurityOpt } = record.hostConfig;
+    const { appArmor } = parseSecurityOptions(SecurityOpt ?? []);
+    return appArmorProfileOf(this.#ctx.host, Privileged === true, appArmor) ?? "";
+  }
+
+  #limitsOf(container: Container): HostConfig {
+    const { hostConfig } = container.record;
+    if (!container.alive) return hostConfig;
+    return withKernelLimits(hostConfig, this.#ctx.host.cgroup, cgroupPathOf(this.#ctx, container));
   }
 
   async start(ref: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** `docker inspect` of a container. Source: engine-api.md section 11. */
 import { existsSync } from "node:fs";
-import type { ContainerInspect, ContainerState } from "../types.ts";
+import type { ContainerInspect, ContainerState, HostConfig } from "../types.ts";
 import { visibleMounts } from "../volumes/resolve-mounts.ts";
 import type { Container } from "./container.ts";
 import type { RecordedState } from "./record.ts";
@@ -10,6 +10,8 @@ export interface InspectFacts {
   readonly lookup: NetworkLookup;
   /** Highest first. */
   readonly lowerDirs: readonly string[];
+  /** With the limits that the kernel has. */
+  readonly hostConfig: HostConfig;
   readonly appArmorProfile: string;
   readonly sizes: { readonly rw: number; readonly rootFs: number } | undefined;
 }
@@ -36,7 +38,7 @@ export function inspectContainer(container: Container, facts: InspectFacts): Con
     ProcessLabel: "",
     AppArmorProfile: facts.appArmorProfile,
     ExecIDs: container.execIds.size > 0 ? [...container.execIds] : null,
-    HostConfig: record.hostConfig,
+    HostConfig: facts.hostConfig,
     GraphDriver: {
       Name: "overlay2",
       Data: {

@@ -6,6 +6,7 @@ import { ownerOutside } from "../../host/id-map.ts";
 import { UndoStack } from "../../host/undo-stack.ts";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { containerAttributes } from "../events.ts";
+import { ensureAppArmor } from "../runtime/apparmor.ts";
 import { createProcess, releaseProcess, type Launched } from "../runtime/launch.ts";
 import { findProgram } from "../runtime/oci-runtime.ts";
 import { monitorLogArguments, planLog } from "../streams/log-config.ts";
@@ -91,6 +92,7 @@ async function launch(
   undo.defer("shared memory", () => releaseIpc(container));
   writeNetworkFiles(container, { hosts: "", resolvConf: "" });
   const spec = runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc });
+  await ensureAppArmor(spec);
   writeRuntimeSpec(paths, ctx.seccompFilters.apply(spec));
   reserveRealtime(ctx, container);
   const log = planLog(record.hostConfig.LogConfig);

@@ -1,6 +1,6 @@
 /** User namespaces of containers: which one a container gets, and the image's layers as that namespace sees them.
  *  One mount of the data root shows all layers with their owners shifted, so that no file needs another owner on disk. */
-import { chmodSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import { bindIdMapped, createUserNamespace, lacksIdMapping, type IdMap } from "../../host/id-map.ts";
@@ -95,6 +95,22 @@ export class UserNamespaces {
       }
     }
     return false;
+  }
+
+  /** Runs `work` on a view of a directory whose files belong, on disk, to the namespace's ids: it sees the owners inside. */
+  async asInside<T>(map: IdMap | undefined, path: string, work: (path: string) => Promise<T>): Promise<T> {
+    if (map === undefined) return work(path);
+    const inverse = (ranges: IdMap["uids"]): IdMap["uids"] =>
+      ranges.map(({ inside, outside, size }) => ({ inside: outside, outside: inside, size }));
+    mkdirSync(join(this.#roots.runRoot, "idmap"), { recursive: true, mode: 0o700 });
+    const view = mkdtempSync(join(this.#roots.runRoot, "idmap", "view-"));
+    try {
+      await this.bind({ uids: inverse(map.uids), gids: inverse(map.gids) }, path, view);
+      return await work(view);
+    } finally {
+      unmountIdMapped(view);
+      rmdirSync(view);
+    }
   }
 
   /** Where a container in such a namespace is mounted: its root must be able to reach it, and nobody else can list it. */

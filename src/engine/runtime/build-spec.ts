@@ -1,5 +1,6 @@
 /** A container's record and what was prepared for it -> the OCI runtime specification. Pure. All of the default confinement is
  *  here and in the tables that it uses. Source: security.md section 1. */
+import { appArmorProfileOf } from "./apparmor.ts";
 import type { IdMap, IdRange } from "../../host/id-map.ts";
 import type { ContainerRecord, ResolvedMount } from "../containers/record.ts";
 import type { Resources } from "../types.ts";
@@ -113,7 +114,7 @@ function processSpec(input: SpecInput, security: SecurityOptions, bounding: read
   // A process that is not root holds none of them; a setuid program of the image may still take them from the bounding set.
   const own = user.uid === 0 ? bounding : [];
   const groups = [...new Set([...user.additionalGids, ...input.cdi.additionalGids])];
-  const appArmor = appArmorProfile(host, hostConfig.Privileged === true, security);
+  const appArmor = appArmorProfileOf(host, hostConfig.Privileged === true, security.appArmor);
   return {
     terminal: config.Tty === true,
     ...(config.Tty === true && height > 0 ? { consoleSize: { height, width } } : {}),
@@ -161,12 +162,6 @@ function seccompOf(
   if (security.seccomp === "unconfined") return undefined;
   if (security.seccomp !== "default") return customSeccomp(security.seccomp, context.capabilities, context.arch);
   return context.privileged ? undefined : defaultSeccomp(context.capabilities, context.arch);
-}
-
-/** No profile is loaded by the engine, so nothing is the default; one that was asked for must exist on the host. */
-function appArmorProfile(host: HostProfile, privileged: boolean, security: SecurityOptions): string | undefined {
-  if (!host.appArmor) return undefined;
-  return security.appArmor ?? (privileged ? "unconfined" : undefined);
 }
 
 function selinuxLabel(labels: readonly string[], kind: "process" | "object"): string {

@@ -17,6 +17,8 @@ export interface HostProfile {
   /** Version 1, and a kernel that shares real-time out by groups. */
   readonly realtimeGroups: boolean;
   readonly appArmor: boolean;
+  /** The program that loads profiles is installed. */
+  readonly appArmorParser: boolean;
   readonly selinux: boolean;
   readonly maskedPaths: readonly string[];
   /** A small static init for `init: true`; undefined: none is installed. */
@@ -45,6 +47,7 @@ export function readHostProfile(wishes: { readonly cdiDirectories?: readonly str
     cgroup,
     realtimeGroups: existsSync(join(cgroup.controllers.get("cpu") ?? "/nonexistent", "cpu.rt_runtime_us")),
     appArmor: read("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
+    appArmorParser: ["/sbin", "/usr/sbin"].some((directory) => existsSync(join(directory, "apparmor_parser"))),
     selinux: existsSync("/sys/fs/selinux/enforce"),
     maskedPaths: [...maskedPaths, ...cpus().map((_, index) => cpuThrottlePath(index))].filter((path) =>
       existsSync(path),

@@ -163,6 +163,19 @@ describe("a container of an engine with TSCOMPOSE_USERNS_REMAP", () => {
     await engine.docker.getVolume("cp-volume").remove();
   });
 
+  test("becomes an image whose files have the owners that they have inside", async () => {
+    const id = await engine.run(["sh", "-c", "echo x > /root-file; echo y > /app-file; chown 1000:1001 /app-file"]);
+    const container = engine.docker.getContainer(id);
+    await container.wait();
+    await container.commit({ repo: "committed" });
+    await container.remove();
+    for (const UsernsMode of ["host", "private"]) {
+      const script = "stat -c '%u %g' /root-file /app-file";
+      expect(await out(script, { UsernsMode }, { Image: "committed" })).toBe("0 0\n1000 1001");
+    }
+    await engine.docker.getImage("committed").remove();
+  });
+
   test("can be entered, and is found again by the next engine", async () => {
     const id = await engine.run(["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"], {
       NetworkMode: "bridge",

@@ -15,6 +15,7 @@ import type { ContainerPaths } from "../../containers/paths.ts";
 import type { ContainerRecord, ResolvedMount } from "../../containers/record.ts";
 import { runtimeSpecOf } from "../../containers/spec-of.ts";
 import { writeRuntimeSpec } from "../../containers/write-spec.ts";
+import { ensureAppArmor } from "../../runtime/apparmor.ts";
 import { runtimeCommand } from "../../runtime/oci-runtime.ts";
 import type { OciRuntime } from "../../runtime/oci-runtime.ts";
 import type { HostConfig } from "../../types.ts";
@@ -121,6 +122,7 @@ export async function runContainer(ctx: ContainerContext, roots: BuildRoots, req
       },
       ipc: { namespace: "new", sharedMemory: undefined },
     });
+    await ensureAppArmor(spec);
     writeRuntimeSpec(paths, spec);
     return await runProcess(buildRuntime(ctx, roots), { request, paths });
   } finally {

@@ -1,6 +1,7 @@
 /** A request's HostConfig -> one with Docker's defaults filled in and every field checked. Pure. A field that the engine does not
  *  honour is refused by its name, never ignored. Source: engine-api.md section 10, cli-wire.md 0.3; Docker's error texts. */
 import { TscomposeError } from "../../../errors.ts";
+import { checkAppArmor } from "../../runtime/apparmor.ts";
 import { decideCapabilities } from "../../runtime/capabilities.ts";
 import { readonlyPaths } from "../../runtime/confined-paths.ts";
 import { parseDeviceRule } from "../../runtime/devices.ts";
@@ -146,12 +147,7 @@ function checkSecurity(config: HostConfig, host: HostProfile): void {
   if (security.seccomp !== "default" && security.seccomp !== "unconfined") {
     customSeccomp(security.seccomp, capabilities, host.arch);
   }
-  const profile = security.appArmor ?? "unconfined";
-  if (!host.appArmor && profile !== "unconfined" && profile !== "docker-default") {
-    throw new TscomposeError("host/unsupported", `AppArmor profile ${profile}: this kernel has no AppArmor`, {
-      hint: "leave the apparmor option out, or boot a kernel with AppArmor",
-    });
-  }
+  checkAppArmor(host, security.appArmor);
   if (!host.selinux && security.labels.length > 0) {
     throw new TscomposeError("host/unsupported", `label ${security.labels[0]}: this kernel has no SELinux`, {
       hint: "leave the label option out, or boot a kernel with SELinux",

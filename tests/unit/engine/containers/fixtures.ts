@@ -19,6 +19,7 @@ export function hostProfile(change: Partial<HostProfile> = {}): HostProfile {
     },
     realtimeGroups: true,
     appArmor: false,
+    appArmorParser: false,
     selinux: false,
     maskedPaths: ["/proc/kcore"],
     initProgram: "/usr/bin/tini-static",
