@@ -13,6 +13,7 @@ import type { RuntimeSpec } from "../runtime/spec-types.ts";
 import { ensureDirectoryInRoot, readUserFiles } from "../runtime/user-files.ts";
 import { resolveUser, type ResolvedUser } from "../runtime/user.ts";
 import type { HostConfig } from "../types.ts";
+import { checkMountTargets } from "../volumes/mount-paths.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { isNetworkSysctl } from "./create/sysctls.ts";
@@ -59,7 +60,7 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
       devices: hostConfig.Devices ?? [],
       rules: hostConfig.DeviceCgroupRules ?? [],
     }),
-    cdi: planCdiOf(ctx, hostConfig),
+    cdi: planCdiOf(ctx, hostConfig, prepared.rootfs),
     deviceNumbers: limitedDevices(hostConfig),
     files: engineFiles(ctx, container, prepared.network),
     mounts: prepared.mounts,
@@ -69,11 +70,14 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
 }
 
 /** @throws request/invalid for devices that this host does not have */
-function planCdiOf(ctx: ContainerContext, hostConfig: HostConfig): CdiPlan {
+function planCdiOf(ctx: ContainerContext, hostConfig: HostConfig, rootfs: string): CdiPlan {
   const requests = hostConfig.DeviceRequests ?? [];
   if (requests.length === 0) return noCdi;
   const devices = readCdiDevices(ctx.host.cdiDirectories);
-  return planCdi(requestedDevices(requests, devices), devices);
+  const plan = planCdi(requestedDevices(requests, devices), devices);
+  const targets = plan.mounts.map(({ destination }) => ({ Destination: destination }));
+  checkMountTargets(rootfs, targets, hostConfig.Privileged === true);
+  return plan;
 }
 
 /** Of a container in a user namespace as seen from the bundle: crun looks it up as that namespace's root, who may not walk through

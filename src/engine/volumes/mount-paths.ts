@@ -19,7 +19,11 @@ import { isReservedTarget } from "./mount-spec.ts";
 
 /** Refuses mounts whose destination leads to a reserved place through symlinks of the image. Call with the container's root
  *  mounted at `rootfs`, before anything of it runs. @throws container/start-failed */
-export function checkMountTargets(rootfs: string, mounts: readonly ResolvedMount[], privileged: boolean): void {
+export function checkMountTargets(
+  rootfs: string,
+  mounts: readonly Pick<ResolvedMount, "Destination">[],
+  privileged: boolean,
+): void {
   const root = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const rootPath = readlinkSync(`/proc/self/fd/${root}`);

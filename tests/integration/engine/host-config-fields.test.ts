@@ -301,6 +301,19 @@ describe("device requests", () => {
       rmSync(join(cdi, "open.json"));
     }
   });
+  test("do not mount where a symlink of the image leads into /proc", async () => {
+    const id = await engine.run(["sh", "-c", "mkdir -p /run; ln -s /proc/sys /run/driver"]);
+    await engine.docker.getContainer(id).wait();
+    await engine.docker.getContainer(id).commit({ repo: "leading" });
+    await engine.docker.getContainer(id).remove();
+    const host = { DeviceRequests: [{ Driver: "cdi", DeviceIDs: ["example.com/log=kernel"] }] };
+    const led = engine.docker.getContainer(await engine.create(["true"], host, { Image: "leading" }));
+    await expect(led.start()).rejects.toThrow(
+      "the image leads the mount destination /run/driver/hostname to /proc/sys/hostname",
+    );
+    await led.remove();
+    await engine.docker.getImage("leading").remove();
+  });
   test("for GPUs get the devices that a vendor describes, as many as were asked for", async () => {
     const device = (name: string): object => ({ name, containerEdits: { env: [`GPU_${name}=yes`] } });
     const gpus = { cdiVersion: "0.6.0", kind: "nvidia.com/gpu", devices: ["0", "1", "all"].map(device) };
