@@ -3,9 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { emptyXattrs, type TarEntry } from "../../../src/engine/images/tar/entry.ts";
-import { encodeHeader, endOfArchive, padding } from "../../../src/engine/images/tar/writer.ts";
 import { EngineProcess } from "../../support/engine-process.ts";
+import { buildArchive, tar, type BuildQuery, type Entries, type Outcome } from "./build-fixture.ts";
 
 let engine: EngineProcess;
 beforeAll(async () => {
@@ -15,52 +14,7 @@ afterAll(async () => {
   await engine.dispose();
 });
 
-type Entry = Partial<Omit<TarEntry, "name" | "linkName">> & { readonly link?: string; readonly text?: string };
-
-function tar(entries: Readonly<Record<string, Entry | string>>): Buffer {
-  const parts = Object.entries(entries).flatMap(([name, given]) => {
-    const { link, text, ...rest } = typeof given === "string" ? { link: undefined, text: given } : given;
-    const content = Buffer.from(text ?? "");
-    const header = encodeHeader({
-      type: "file",
-      mode: 0o644,
-      uid: 0,
-      gid: 0,
-      size: content.length,
-      mtime: { sec: 1_600_000_000, nsec: 0 },
-      device: { major: 0, minor: 0 },
-      xattrs: emptyXattrs,
-      ...rest,
-      name: Buffer.from(name),
-      linkName: Buffer.from(link ?? ""),
-    });
-    return [header, content, padding(content.length)];
-  });
-  return Buffer.concat([...parts, endOfArchive]);
-}
-
-interface Outcome {
-  readonly text: string;
-  readonly id: string | undefined;
-  readonly error: string | undefined;
-}
-
-async function build(entries: Readonly<Record<string, Entry | string>>, query: BuildQuery = {}): Promise<Outcome> {
-  let [text, id]: [string, string | undefined] = ["", undefined];
-  try {
-    const stream = await engine.docker.buildImage(Readable.from([tar(entries)]), query);
-    for await (const message of engine.docker.modem.progress(stream)) {
-      const { stream: line, aux } = message as { readonly stream?: string; readonly aux?: { readonly ID?: string } };
-      text += line ?? "";
-      id = aux?.ID ?? id;
-    }
-    return { text, id, error: undefined };
-  } catch (error) {
-    return { text, id, error: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-type BuildQuery = NonNullable<Parameters<EngineProcess["docker"]["buildImage"]>[1]>;
+const build = (entries: Entries, query: BuildQuery = {}): Promise<Outcome> => buildArchive(engine, tar(entries), query);
 
 function work(): readonly string[] {
   const directory = join(engine.dataRoot, "build", "work");
@@ -101,7 +55,7 @@ describe("cache", () => {
 
   it("does not ask for times, only for contents", async () => {
     const first = await build(files);
-    const touched = await build({ ...files, a: { text: "one", mtime: { sec: 1_700_000_000, nsec: 0 } } });
+    const touched = await build({ ...files, a: { content: "one", mtime: { sec: 1_700_000_000, nsec: 0 } } });
     expect([first.error, touched.id]).toEqual([undefined, first.id]);
   });
 

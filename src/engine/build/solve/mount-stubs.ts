@@ -37,6 +37,8 @@ function removeStubs(root: string, missing: readonly Missing[]): void {
   try {
     // Deepest first: what was made above them is empty then.
     for (const { path, parent, time } of missing.toSorted((a, b) => b.path.length - a.path.length)) {
+      // The program may have put a symlink on the way: what is behind one is not what the runtime made.
+      if (tree.resolve(path, "keep") !== path) continue;
       const stat = tree.stat(path);
       if (stat === undefined) continue;
       if (stat.isDirectory() ? tree.list(path).length > 0 : stat.size > 0n) continue;

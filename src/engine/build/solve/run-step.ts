@@ -1,9 +1,17 @@
 /** RUN: a container over the files so far, with the mounts of the step; what it changes is the layer. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TscomposeError } from "../../../errors.ts";
+import {
+  O_DIRECTORY,
+  O_PATH,
+  openat2,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  syscallErrno,
+} from "../../../host/libc.ts";
 import type { ResolvedMount } from "../../containers/record.ts";
 import { copyEntry } from "../files/copy-tree.ts";
 import { shown, toBytes, Tree } from "../files/tree.ts";
@@ -60,23 +68,40 @@ function pathBelow(directory: string, path: string, mount: StepMount): string {
 async function cacheMount(
   scope: BuildScope,
   mount: StepMount,
-  at: { readonly sourceOf: SourceDirectory; readonly leases: LeasedCache[] },
+  at: { readonly sourceOf: SourceDirectory; readonly leases: Pick<LeasedCache, "release">[] },
 ): Promise<ResolvedMount> {
   const cache = mount.cache;
   if (cache === undefined) throw new Error("a cache mount without a cache");
   const lease = await scope.cacheMounts.lease(cache, { mode: 0o755 });
   at.leases.push(lease);
   if (lease.fresh && mount.source.kind !== "scratch") await fill(at.sourceOf(mount), mount.sourcePath, lease.directory);
-  const root =
-    mount.source.kind === "scratch" ? subdirectory(lease.directory, mount.sourcePath, mount) : lease.directory;
+  const root = mount.source.kind === "scratch" ? subdirectory(lease.directory, mount, at.leases) : lease.directory;
   return bind(root, mount.target, mount.readonly ? "ro" : "rw");
 }
 
-/** The directory that `source=` names within a cache; resolved in it, whatever an earlier step put there. */
-function subdirectory(directory: string, path: string, mount: StepMount): string {
-  if (path === "/") return directory;
-  const real = pathBelow(directory, path, mount);
-  return real;
+/** What `source=` names within a cache, by a descriptor: another step that has the same cache may put a symlink in its place at any
+ *  moment, which the runtime would follow.
+ *  @throws build/failed where there is nothing */
+function subdirectory(directory: string, mount: StepMount, leases: Pick<LeasedCache, "release">[]): string {
+  const path = mount.sourcePath.replace(/^\/+/, "");
+  if (path === "") return directory;
+  const root = openSync(directory, constants.O_RDONLY | O_DIRECTORY);
+  try {
+    const fd = openat2(root, path, { flags: O_PATH, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
+    leases.push({ release: () => closeSync(fd) });
+    return `/proc/${process.pid}/fd/${fd}`;
+  } catch (error) {
+    if (syscallErrno(error) === undefined) throw error;
+    throw new TscomposeError(
+      "build/failed",
+      `cannot mount ${mount.target}: "${mount.sourcePath}" is not in its source`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    closeSync(root);
+  }
 }
 
 async function fill(source: string, path: string, directory: string): Promise<void> {
