@@ -19,12 +19,16 @@ const scratch = mkdtempSync(join(tmpdir(), "audit-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const sh = (command: string): string => execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim();
-/** Starts a process that outlives its parent, as a leaked one does; returns how to end it. */
+/** Starts a process that outlives its parent, as a leaked one does; returns how to end it. `command` makes the file $READY when it
+ *  is what it is to be. */
 function orphan(command: string): () => void {
   const file = join(scratch, `pid-${Math.random().toString(36).slice(2)}`);
-  spawnSync("sh", ["-c", `setsid sh -c 'echo $$ > ${file}; exec ${command}' < /dev/null > /dev/null 2>&1 &`]);
-  while (!existsSync(file) || readFileSync(file, "utf8").trim() === "") spawnSync("sleep", ["0.01"]);
-  spawnSync("sleep", ["0.15"]);
+  const ready = `${file}.ready`;
+  spawnSync("sh", ["-c", `setsid sh -c 'echo $$ > ${file}; exec ${command}' < /dev/null > /dev/null 2>&1 &`], {
+    env: { ...process.env, READY: ready },
+  });
+  const deadline = performance.now() + 20_000;
+  while (!existsSync(ready) && performance.now() < deadline) spawnSync("sleep", ["0.01"]);
   const pid = Number(readFileSync(file, "utf8"));
   return () => {
     try {
@@ -34,12 +38,14 @@ function orphan(command: string): () => void {
     }
   };
 }
+const idle = '/bin/sh -c "touch \\$READY; exec sleep 60"';
 /** Plants with a command, removes with another. */
 const planted = (plant: string, remove: string) => () => {
   sh(plant);
   return () => void sh(remove);
 };
-const listener = (python: string) => () => orphan(`python3 -c "${python}; import time; time.sleep(60)"`);
+const listener = (python: string) => () =>
+  orphan(`python3 -c "${python}; import os,time; open(os.environ[\\"READY\\"],\\"w\\"); time.sleep(60)"`);
 const cgroup = (path: string) => () => {
   mkdirSync(path);
   return () => rmdirSync(path);
@@ -50,8 +56,8 @@ const v2 = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].filter((path) => existsS
 
 const leaks: readonly (readonly [string, LeakKind, () => () => void])[] = [
   ["a named network namespace", "netns", planted("ip netns add audit0", "ip netns del audit0")],
-  ["a network namespace held by a process", "netns", () => orphan("unshare -n sleep 60")],
-  ["a mount namespace held by a process", "mount-namespace", () => orphan("unshare -m sleep 60")],
+  ["a network namespace held by a process", "netns", () => orphan(`unshare -n ${idle}`)],
+  ["a mount namespace held by a process", "mount-namespace", () => orphan(`unshare -m ${idle}`)],
 
   ["a bridge", "link", planted("ip link add audit0 type bridge", "ip link del audit0")],
   ["a veth pair", "link", planted("ip link add audit0 type veth peer name audit1", "ip link del audit0")],
@@ -119,7 +125,7 @@ const leaks: readonly (readonly [string, LeakKind, () => () => void])[] = [
   ],
   ...v1.map((name) => [`a ${name} cgroup`, "cgroup", cgroup(`/sys/fs/cgroup/${name}/audit0`)] as const),
   ...v2.map((path) => [`a cgroup under ${path}`, "cgroup", cgroup(`${path}/audit0`)] as const),
-  ["an orphaned process", "process", () => orphan("sleep 60")],
+  ["an orphaned process", "process", () => orphan(idle)],
   ["a TCP listener", "socket", listener('import socket; s=socket.socket(); s.bind((\\"127.0.0.1\\",0)); s.listen()')],
   [
     "a UDP socket",
