@@ -93,6 +93,7 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
       return {
         docker: await docker(),
         signal: options.signal ?? signal,
+        engineReturns: globals.host === undefined || globals.host === "",
         concurrency: globals.concurrency,
         onProgress: progress.show,
         onWarning: warn,

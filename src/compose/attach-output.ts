@@ -5,9 +5,10 @@ import { errorMessage, isTscomposeError } from "../errors.ts";
 import { label } from "../planner/labels.ts";
 import { logName } from "../planner/names.ts";
 
+import { apiTime, nanoTime } from "./api-time.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
-import { containerLines, type LogEvent, nanoTime, apiTime } from "./logs.ts";
+import { containerLines, type LogEvent } from "./logs.ts";
 
 export type AttachedEvent =
   | LogEvent

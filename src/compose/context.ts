@@ -6,6 +6,8 @@ import type { Project } from "../spec/model.ts";
 export interface ComposeContext {
   readonly docker: Docker;
   readonly signal: AbortSignal;
+  /** The engine is the one of this machine: when it goes, another one will go on where it was. */
+  readonly engineReturns: boolean;
   /** Engine calls at once. */
   readonly concurrency: number;
   readonly onProgress: OnProgress;

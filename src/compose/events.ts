@@ -3,7 +3,7 @@ import { label } from "../planner/labels.ts";
 import { observeContainers } from "../planner/observe.ts";
 
 import type { ComposeContext, ProjectReference } from "./context.ts";
-import { nanoTime } from "./logs.ts";
+import { nanoTime } from "./api-time.ts";
 import { checkServices } from "./select.ts";
 
 export interface EventsOptions {

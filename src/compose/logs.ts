@@ -1,13 +1,14 @@
-import type { Readable } from "node:stream";
-
 import { isTscomposeError } from "../errors.ts";
 import { label } from "../planner/labels.ts";
 import { logName } from "../planner/names.ts";
 import type { ObservedContainer } from "../planner/observed.ts";
 import { observeContainers } from "../planner/observe.ts";
 
+import { nanoTime } from "./api-time.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import type { ComposeContext, ProjectReference } from "./context.ts";
+import { EngineReturn } from "./engine-return.ts";
+import { followLines, openLog } from "./follow-lines.ts";
 import { outputLines } from "./log-lines.ts";
 import { checkServices, oneContainer, serviceContainers } from "./select.ts";
 
@@ -59,31 +60,24 @@ export interface ContainerLinesOptions extends Pick<LogsOptions, "follow" | "tim
   readonly container: Pick<ObservedContainer, "id" | "name" | "service">;
 }
 
-/** The lines of one container. One that is removed meanwhile ends quietly. */
+/** The lines of one container. One that is removed meanwhile ends quietly. Followed ones go on where they were after a restart of
+ *  the engine. */
 export async function* containerLines(
-  { docker, signal }: ComposeContext,
+  context: ComposeContext,
   { name: project }: ProjectReference,
-  { container, follow, timestamps, tail, since, until }: ContainerLinesOptions,
+  { container: { id, name: fullName }, follow, ...options }: ContainerLinesOptions,
+  engineReturn = new EngineReturn(context),
 ): AsyncGenerator<Extract<LogEvent, { readonly kind: "line" }>, void, void> {
-  const name = logName(project, container.name);
-  const options = {
-    follow,
-    stdout: true,
-    stderr: true,
-    timestamps,
-    tail,
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
-    abortSignal: signal,
-  };
+  const { docker, signal } = context;
+  const name = logName(project, fullName);
   try {
-    // dockerode's `logs` gathers what it does not follow; logs can be larger than memory, so the route is asked for its stream.
-    const [{ Config: config }, stream] = await Promise.all([
-      docker.getContainer(container.id).inspect({ abortSignal: signal }),
-      docker.modem.request<Readable>("containerLogs", { parameters: { id: container.id }, options }),
-    ]);
-    for await (const line of outputLines(stream, { tty: config.Tty === true, signal }))
-      yield { kind: "line", name, ...line };
+    const { Config: config } = await docker.getContainer(id).inspect({ abortSignal: signal });
+    const tty = config.Tty === true;
+    const lines =
+      follow && context.engineReturns
+        ? followLines(context, engineReturn, { id, tty, ...options })
+        : outputLines(await openLog(context, id, { follow, ...options }), { tty, signal });
+    for await (const line of lines) yield { kind: "line", name, ...line };
   } catch (error) {
     if (isTscomposeError(error, "container/not-found") || signal.aborted) return;
     throw error;
@@ -97,6 +91,7 @@ async function* followAll(
   options: LogsOptions & { readonly chosen: readonly ObservedContainer[] },
 ): AsyncGenerator<LogEvent, void, void> {
   const channel = createChannel<LogEvent>();
+  const engineReturn = new EngineReturn(context);
   const following = new Set<string>();
   const follow = (
     container: ContainerLinesOptions["container"],
@@ -105,12 +100,18 @@ async function* followAll(
   ): void => {
     if (following.has(container.id)) return;
     following.add(container.id);
-    pump(containerLines(context, reference, { ...options, container, since, tail }), channel)
+    pump(containerLines(context, reference, { ...options, container, since, tail }, engineReturn), channel)
       .catch((error: unknown) => channel.close(error))
       .finally(() => following.delete(container.id));
   };
   for (const container of options.chosen) follow(container, options.since, options.tail);
-  const watch = async (): Promise<void> => {
+  const begin = (container: ContainerLinesOptions["container"], since: string): void => {
+    if (options.services.length > 0 && !options.services.includes(container.service)) return;
+    if (following.has(container.id)) return;
+    channel.push({ kind: "container", name: logName(reference.name, container.name) });
+    follow(container, since, "all");
+  };
+  const watchOnce = async (): Promise<void> => {
     const filters = {
       type: ["container"],
       event: ["start"],
@@ -118,9 +119,24 @@ async function* followAll(
     };
     for await (const event of context.docker.events({ filters, abortSignal: context.signal })) {
       const { name = "", [label.service]: service = "" } = event.Actor.Attributes;
-      if (options.services.length > 0 && !options.services.includes(service)) continue;
-      channel.push({ kind: "container", name: logName(reference.name, name) });
-      follow({ id: event.Actor.ID, name, service }, nanoTime(event.timeNano), "all");
+      begin({ id: event.Actor.ID, name, service }, nanoTime(event.timeNano));
+    }
+  };
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const since = String(Date.now() / 1000);
+      try {
+        await watchOnce();
+        if (context.signal.aborted || !context.engineReturns) return;
+      } catch (error) {
+        if (!engineReturn.isBroken(error)) throw error;
+      }
+      await engineReturn.wait();
+      // An engine that has come back does not know what started before it did.
+      const now = await observeContainers(context.docker, reference.name, context.signal);
+      for (const container of serviceContainers(now, options.services)) {
+        if (container.state === "running") begin(container, since);
+      }
     }
   };
   watch().then(
@@ -132,16 +148,4 @@ async function* followAll(
 
 async function pump(source: AsyncIterable<LogEvent>, channel: Channel<LogEvent>): Promise<void> {
   for await (const event of source) channel.push(event);
-}
-
-/** Unix nanoseconds as the `seconds.nanoseconds` of the API. */
-export function nanoTime(nanoseconds: string): string {
-  const digits = nanoseconds.padStart(10, "0");
-  return `${digits.slice(0, -9)}.${digits.slice(-9)}`;
-}
-
-/** RFC 3339 as the same. */
-export function apiTime(text: string): string {
-  const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? "";
-  return `${Math.floor(Date.parse(text) / 1000)}.${fraction.padEnd(9, "0")}`;
 }

@@ -40,11 +40,18 @@ describe("the voting application", () => {
     await eventually(async () => ((await result()) === "cats: 2\ndogs: 1\n" ? true : undefined));
   });
 
-  test("the database survives down and up, its shutdown was clean", async () => {
+  test("the database survives down and up, its shutdown under load was clean", async () => {
+    const bench =
+      "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; export PGPASSWORD=vote; cd /tmp; b='pgbench -h 127.0.0.1 -U vote'";
+    const inDb = (line: string): readonly string[] => [...compose, "exec", "-T", "db", "sh", "-c", `${bench}; ${line}`];
+    await workspace.ok(inDb("$b -i -q vote"), { env });
+    const load = workspace.run(inDb("$b -c 4 -T 60 vote"), { env });
+    const busy = "psql -h 127.0.0.1 -U vote -Atc 'select count(*) > 20 from pgbench_history' vote";
+    await eventually(async () => ((await workspace.ok(inDb(busy), { env })).trim() === "t" ? true : undefined));
     await workspace.ok([...compose, "stop", "db"], { env });
-    expect((await workspace.run([...compose, "logs", "--no-color", "db"], { env })).stderr).toContain(
-      "database system is shut down",
-    );
+    expect((await load).exitCode).not.toBe(0); // it was cut off
+    const log = (await workspace.run([...compose, "logs", "--no-color", "db"], { env })).stderr;
+    expect(log).toMatch(/received fast shutdown request[^]*database system is shut down/);
     await workspace.ok([...compose, "down"], { env });
     await workspace.ok([...compose, "up", "-d", "--wait"], { env });
     expect(await result()).toBe("cats: 2\ndogs: 1\n");

@@ -53,10 +53,14 @@ export class ResponseParser {
     return rest;
   }
 
-  /** The connection has ended. @throws engine/api when the response is not whole. */
+  /** The connection has ended. @throws engine/unreachable when the response is not whole. */
   finish(): void {
     if (this.#state === "over") return;
-    if (this.#state !== "until-close") throw broken("it ended early");
+    if (this.#state !== "until-close") {
+      throw new TscomposeError("engine/unreachable", "the engine's answer ended early: it was stopped meanwhile", {
+        hint: "see whether it runs: tscompose engine status",
+      });
+    }
     this.#end();
   }
 

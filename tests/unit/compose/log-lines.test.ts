@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { createChannel } from "../../../src/compose/channel.ts";
 import { outputLines } from "../../../src/compose/log-lines.ts";
-import { apiTime, nanoTime } from "../../../src/compose/logs.ts";
+import { apiTime, nanoTime } from "../../../src/compose/api-time.ts";
 
 function frame(stream: 1 | 2, text: string): Buffer {
   const data = Buffer.from(text);

@@ -30,6 +30,7 @@ afterEach(() => api.close());
 function context(): ComposeContext {
   return {
     docker: api.docker,
+    engineReturns: false,
     signal: new AbortController().signal,
     concurrency: Infinity,
     onProgress: (event) => events.push(event),
