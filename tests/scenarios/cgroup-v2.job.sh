@@ -43,6 +43,7 @@ check "memory limit bites (exit code)" 137 "$?"
 check "names resolve" yes "$(inside after nslookup default 2>&1 | grep -qE 'Address.*[0-9]+\.[0-9]+' && echo yes)"
 check "pids limit bites" yes "$(inside limited sh -c 'for i in $(seq 60); do sleep 20 & done' 2>&1 | grep -q 'fork' && echo yes)"
 check "the published port answers" hello "$(busybox nc 127.0.0.1 8080 < /dev/null)"
+node /mnt/repo/tests/scenarios/cgroup-v2.lifecycle.mjs
 kill -9 "$(cut -d' ' -f1 /run/tscompose/engine.pid)"
 check "exec after kill -9 of the engine" adopted "$(inside default echo adopted)"
 $tscompose down -v -t 0 || echo "FAIL down"
