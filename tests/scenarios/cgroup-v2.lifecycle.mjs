@@ -15,7 +15,8 @@ function call(method, path, body) {
       response.on("error", reject);
       response.on("end", () => {
         const answer = Buffer.concat(chunks);
-        if (response.statusCode > 299) reject(new Error(`${method} ${path}: ${response.statusCode} ${answer}`));
+        if (response.statusCode > 299)
+          reject(new Error(`${method} ${path}: ${response.statusCode} ${answer.toString()}`));
         else resolve(/json/.test(response.headers["content-type"] ?? "") ? parse(answer) : answer);
       });
     });
