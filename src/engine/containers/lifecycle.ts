@@ -87,6 +87,7 @@ export class Lifecycle {
       if (container.alive) await endProcess(this.#ctx, container, { timeoutSeconds: 0, signal: "SIGKILL" });
       // With auto-remove its end has removed it.
       if (!container.removed) await removeContainer(this.#ctx, container, options);
+      this.#delays.delete(container.id);
     });
   }
 

@@ -153,6 +153,19 @@ describe.skipIf(bin === undefined)("Docker's own clients on our engine", () => {
     await docker("rm", "copied");
   });
 
+  test("commit makes an image, diff and export show what changed", async () => {
+    await docker("run", "--name", "changed", "busybox", "sh", "-c", "echo x > /new; rm /etc/group");
+    expect((await docker("diff", "changed")).split("\n")).toEqual(expect.arrayContaining(["A /new", "D /etc/group"]));
+    const id = await docker("commit", "-a", "who", "-m", "why", "-c", "CMD cat /new", "changed", "from-changed:1");
+    expect(id).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(await docker("run", "--rm", "from-changed:1")).toBe("x");
+    expect(await docker("history", "--format", "{{.Comment}}", "from-changed:1")).toMatch(/^why/);
+    await docker("export", "-o", join(home, "exported.tar"), "changed");
+    expect(readFileSync(join(home, "exported.tar")).includes("new")).toBe(true);
+    await docker("rm", "changed");
+    await docker("rmi", "from-changed:1");
+  });
+
   test("events are told in order", async () => {
     const events = start("docker", ["events", "--filter", "label=told", "--format", "{{.Action}}"]);
     const seen: string[] = [];

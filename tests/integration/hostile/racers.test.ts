@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { EngineProcess } from "../../support/engine-process.ts";
 import { tarOf } from "../engine-streams/engine-exec.ts";
 import {
@@ -18,6 +18,8 @@ import type { Canary } from "./hostile-kit.ts";
 
 /** Containers that exchange a directory for a symlink to the host, without pause, while the engine works with it.
  *  Source: security.md E-03, E-04, E-07, E-09, E-11, A-21, A-22. */
+
+vi.setConfig({ testTimeout: 60_000 + races * 2000 });
 
 let engine: EngineProcess;
 let folder: string;

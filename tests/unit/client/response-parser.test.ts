@@ -73,7 +73,7 @@ describe("the response parser", () => {
     ["an endless line", `${ok}Transfer-Encoding: chunked\r\n\r\n${"0".repeat(5000)}`],
     ["endless headers", `${ok}${"A: b\r\n".repeat(300_000)}`],
   ])("refuses %s", (_what, text) => {
-    expect(() => parse(text)).toThrow(/not valid HTTP/);
+    expect(() => parse(text)).toThrow(/not valid HTTP|ended early/);
   });
 
   it("notices an answer that was cut short", () => {
@@ -99,7 +99,7 @@ describe("the response parser", () => {
         try {
           parse(text.join(""), step, { closes: true });
         } catch (error) {
-          expect((error as Error).message).toMatch(/not valid HTTP/);
+          expect((error as Error).message).toMatch(/not valid HTTP|ended early/);
         }
       }),
     );
