@@ -5,6 +5,7 @@ import { parseAddress, type Address } from "./cidr.ts";
 import type { NetworkContext } from "./context.ts";
 import type { Rule } from "./firewall/rules.ts";
 import { forgetFlows } from "./forget-flows.ts";
+import { checkHostAccess, hostAccessOwner, rulesForHostAccess } from "./host-access.ts";
 import { PortShares } from "./port-shares.ts";
 import { anyIpv4, anyIpv6, type ClaimedPort, type PortHolder } from "./ports/claim-ports.ts";
 import { holdPort, releasePort, type HeldPort } from "./ports/held-port.ts";
@@ -43,7 +44,9 @@ export class SandboxPorts {
     const target = portTarget(sandbox.endpoints.values());
     sandbox.published = claimFor(sandbox.request.ports, target, this.#holder(sandbox));
     undo.defer("ports", () => this.unpublish(sandbox));
+    checkHostAccess(sandbox);
     this.#forward(sandbox);
+    this.#tellAccess(sandbox);
     const rules = this.#context.firewall.setAll(this.#rules(sandbox, target));
     // Those of a port that others serve already stay with them.
     if (!heldBy(sandbox).some((held) => this.#shares.hasOthers(held))) forgetFlows(sandbox.published.bound);
@@ -85,7 +88,14 @@ export class SandboxPorts {
 
   #rules(sandbox: Sandbox, target: PortTarget): readonly (readonly [owner: string, rules: readonly Rule[]])[] {
     const own = sandbox.published.claims.flatMap((claim) => this.#ownRules(claim, target));
-    return [[portOwner(sandbox), own], ...this.#shares.rules(heldBy(sandbox))];
+    const access = [hostAccessOwner(sandbox), rulesForHostAccess(sandbox)] as const;
+    return [[portOwner(sandbox), own], access, ...this.#shares.rules(heldBy(sandbox))];
+  }
+
+  #tellAccess({ name, request }: Sandbox): void {
+    const ports = (request.hostAccess ?? []).map(({ port, protocol }) => `${port}/${protocol}`);
+    if (ports.length > 0)
+      this.#context.log("info", `container ${name} may reach 127.0.0.1 of this host: ${ports.join(", ")}`);
   }
 
   #ownRules({ request, held }: ClaimedPort, target: PortTarget): readonly Rule[] {
@@ -106,6 +116,7 @@ export class SandboxPorts {
     await Promise.all([
       this.#context.firewall.setAll([
         [portOwner(sandbox), []],
+        [hostAccessOwner(sandbox), []],
         ...owners.map((owner) => [owner, left.get(owner) ?? []] as const),
       ]),
       ...closing,

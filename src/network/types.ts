@@ -60,6 +60,8 @@ export interface SandboxRequest {
   readonly ports: readonly PortRequest[];
   /** Containers of one group that ask for the same fixed host port share it: clients are dealt out among them. */
   readonly publishGroup?: string | undefined;
+  /** Ports of the host's 127.0.0.1 that answer the container at its gateway, `host.docker.internal`. */
+  readonly hostAccess?: readonly { readonly port: number; readonly protocol: PortRequest["protocol"] }[];
   /** What network faults choose containers by. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly dns: {

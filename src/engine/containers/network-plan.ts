@@ -1,6 +1,6 @@
 /** A container's record -> what is asked of networking. Pure but for the look-up of networks, which the caller gives. */
 import { TscomposeError } from "../../errors.ts";
-import type { EndpointRequest, PortRequest } from "../../network/types.ts";
+import type { EndpointRequest, PortRequest, SandboxRequest } from "../../network/types.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig, PortBinding } from "../types.ts";
 import { joinedContainer } from "./create/modes.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -81,6 +81,14 @@ export const publishAnnotations = {
   /** `80/tcp,53/udp`: ports of the container that are not shared. */
   exclusive: "io.tscompose.publish.exclusive",
 } as const;
+/** `5432/tcp,53/udp`: ports of the host's 127.0.0.1 that answer the container at its gateway. */
+const hostAccessAnnotation = "io.tscompose.host-access";
+
+/** @throws request/invalid */
+export function hostAccess(hostConfig: HostConfig): NonNullable<SandboxRequest["hostAccess"]> {
+  const text = hostConfig.Annotations?.[hostAccessAnnotation] ?? "";
+  return text === "" ? [] : text.split(",").map(parsePort);
+}
 
 /** @throws request/invalid */
 export function portRequests(hostConfig: HostConfig, config: ContainerConfig): readonly PortRequest[] {

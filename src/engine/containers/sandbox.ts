@@ -8,6 +8,7 @@ import type { ContainerContext } from "./context.ts";
 import {
   defaultNetworkSysctls,
   endpointRequest,
+  hostAccess,
   networkKind,
   plainHosts,
   portRequests,
@@ -115,6 +116,7 @@ export function sandboxRequest(ctx: ContainerContext, container: Container, netn
     previous: container.state.lastEndpoints,
     ports: portRequests(hostConfig, config),
     labels: config.Labels ?? {},
+    hostAccess: hostAccess(hostConfig),
     publishGroup: hostConfig.Annotations?.[publishAnnotations.group],
     dns: { servers: hostConfig.Dns ?? [], search: hostConfig.DnsSearch ?? [], options: hostConfig.DnsOptions ?? [] },
     extraHosts: [...(hostConfig.ExtraHosts ?? []), ...linkedHosts(ctx, container)],

@@ -218,6 +218,34 @@ export function portRules(port: PublishedPort): readonly Rule[] {
   return [{ family, table: "raw", chain: "RAWL", spec: `${at}${protocol} --dport ${port.hostPort} -j DROP` }, dnat];
 }
 
+/** A port of the host's 127.0.0.1 for one container, at the host's address in its network. IPv4 alone: the kernel routes nothing to
+ *  ::1. The container is told by address and bridge, which the program on its link pins to it. */
+export function hostAccessRules(access: {
+  readonly container: Address;
+  readonly gateway: Address;
+  readonly bridgeName: string;
+  readonly port: number;
+  readonly protocol: "tcp" | "udp" | "sctp";
+}): readonly Rule[] {
+  const { protocol, port, bridgeName } = access;
+  const from = `-s ${formatAddress(access.container)}/32`;
+  const match = `-i ${bridgeName} -p ${protocol} -m ${protocol} --dport ${port}`;
+  return [
+    {
+      family: 4,
+      table: "nat",
+      chain: "DNAT",
+      spec: `${from} -d ${formatAddress(access.gateway)}/32 ${match} -j DNAT --to-destination 127.0.0.1:${port}`,
+    },
+    {
+      family: 4,
+      table: "filter",
+      chain: "INP",
+      spec: `${from} -d 127.0.0.1/32 ${match} -m conntrack --ctstate DNAT -j ACCEPT`,
+    },
+  ];
+}
+
 function turnMatches(turn: PortTurn | undefined): string {
   if (turn === undefined) return "";
   const nth = turn.every === 1 ? "" : ` -m statistic --mode nth --every ${turn.every} --packet 0`;

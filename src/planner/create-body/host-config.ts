@@ -1,5 +1,6 @@
 import type { HostConfig, MountPoint, RestartPolicy } from "../../api/wire.ts";
 import { TscomposeError } from "../../errors.ts";
+import { hostAccessOf } from "../../spec/host-access.ts";
 import type { Project, Service } from "../../spec/model.ts";
 
 import { resources } from "./limits.ts";
@@ -21,15 +22,22 @@ export interface HostConfigInput {
   readonly links: readonly string[];
 }
 
+function annotations(input: HostConfigInput): HostConfig["Annotations"] | undefined {
+  const access = hostAccessOf(input.spec).map(({ port, protocol }) => `${port}/${protocol}`);
+  const own = {
+    ...publishAnnotations(input),
+    ...(access.length === 0 ? {} : { "io.tscompose.host-access": access.join(",") }),
+  };
+  return Object.keys(own).length === 0 ? input.spec.annotations : { ...input.spec.annotations, ...own };
+}
+
 /** Replicas share the fixed ports of mode `ingress`, which is the default; those of mode `host` are held by one container. */
-function annotations({ project, service, spec, number }: HostConfigInput): HostConfig["Annotations"] | undefined {
-  const shares = number > 0 && (spec.ports ?? []).some(({ mode }) => mode !== "host");
-  if (!shares) return spec.annotations;
+function publishAnnotations({ project, service, spec, number }: HostConfigInput): Readonly<Record<string, string>> {
+  if (number === 0 || !(spec.ports ?? []).some(({ mode }) => mode !== "host")) return {};
   const exclusive = (spec.ports ?? []).flatMap(({ target, protocol = "tcp", mode }) =>
     mode === "host" && target !== undefined ? [`${target}/${protocol}`] : [],
   );
   return {
-    ...spec.annotations,
     "io.tscompose.publish.group": `${project.name}/${service}`,
     ...(exclusive.length === 0 ? {} : { "io.tscompose.publish.exclusive": exclusive.join(",") }),
   };

@@ -1,3 +1,4 @@
+import { hostAccessKey, parseHostPort } from "../host-access.ts";
 import type { Complaint, ProjectRule, ServiceRule } from "./rule.ts";
 
 /** What one service may not say at the same time. */
@@ -159,4 +160,37 @@ export const containerNamesAreUnique: ProjectRule = (project) => {
     }
   }
   return complaints;
+};
+
+/** Hosts' ports that a service may reach: a list of ports, and a network over which to reach them. */
+export const hostAccess: ServiceRule = (name, service, project) => {
+  const entries: unknown = service[hostAccessKey];
+  if (entries === undefined) return [];
+  const path = ["services", name, hostAccessKey];
+  if (!Array.isArray(entries)) {
+    return [
+      {
+        code: "wrong-type",
+        message: `${hostAccessKey} of service "${name}" is no list`,
+        path,
+        expected: "a list of ports",
+      },
+    ];
+  }
+  const wrong = entries.findIndex((entry) => parseHostPort(entry) === undefined);
+  if (wrong >= 0) {
+    const message = `${hostAccessKey} of service "${name}": ${JSON.stringify(entries[wrong])} is no port`;
+    return [
+      { code: "invalid-value", message, path: [...path, String(wrong)], expected: 'a port like 5432 or "53/udp"' },
+    ];
+  }
+  const mode = service.network_mode ?? "";
+  if (mode !== "" && mode !== "bridge" && mode !== "default") {
+    const message = `service "${name}" declares ${hostAccessKey} with network_mode ${mode}`;
+    return [{ code: "conflict", message, path, suggestion: "leave one of the two out" }];
+  }
+  const networks = Object.keys(service.networks ?? {});
+  if (networks.length === 0 || networks.some((key) => project.networks[key]?.internal !== true)) return [];
+  const message = `service "${name}" declares ${hostAccessKey}, but all of its networks are internal`;
+  return [{ code: "conflict", message, path, suggestion: "give it a network that is not internal" }];
 };

@@ -17,6 +17,34 @@ interface Row {
 /** One row for each rule of the specification that several values can break. */
 const rows: readonly Row[] = [
   {
+    rule: "x-host-access is a list of ports",
+    yaml: "image: x\n    x-host-access: 5432",
+    code: "wrong-type",
+    message: /x-host-access of service "a" is no list/,
+    at: "5432",
+  },
+  {
+    rule: "x-host-access holds ports",
+    yaml: "image: x\n    x-host-access: [5432, banana]",
+    code: "invalid-value",
+    message: /"banana" is no port/,
+    at: "banana",
+  },
+  {
+    rule: "x-host-access needs a network that leads to the host",
+    yaml: "services:\n  a:\n    image: x\n    x-host-access: [5432]\n    networks: [n]\nnetworks:\n  n: {internal: true}\n",
+    code: "conflict",
+    message: /all of its networks are internal/,
+    at: "[5432]",
+  },
+  {
+    rule: "x-host-access needs a network of the container's own",
+    yaml: "image: x\n    x-host-access: [5432]\n    network_mode: host",
+    code: "conflict",
+    message: /x-host-access with network_mode host/,
+    at: "[5432]",
+  },
+  {
     rule: "a service has an image, a build or a provider",
     yaml: "services:\n  a:\n    tty: true\n",
     code: "missing-key",

@@ -31,6 +31,8 @@ test(
     expect(lab.networking.inspect("more").IPAM.Config[0]?.Subnet).toBe("10.64.1.192/26");
     const box = await lab.box("a", [`n${networks - 1}`]);
     expect(box.state.endpoints[0]?.ipv4?.address).not.toBe("");
+    await lab.remove(box);
+    await Promise.all(["more", ...names.filter((name) => name !== "n7")].map((name) => lab.networking.remove(name)));
     if (networks > 100) process.stderr.write(`${networks} networks in ${(took / 1000).toFixed(1)} s\n`);
     expect(await lab.dispose()).toEqual([]);
   },

@@ -108,6 +108,14 @@ describe("the body", () => {
     expect(bodyOf({ ports }, { number: 0 }).HostConfig).not.toHaveProperty("Annotations");
   });
 
+  test("asks for ports of the host, and so has another hash than without", () => {
+    const spec = { "x-host-access": [5432, "53/udp"] };
+    expect(hostOf(spec)?.Annotations).toEqual({ "io.tscompose.host-access": "5432/tcp,53/udp" });
+    const hash = (body: ContainerCreateBody): string | undefined => body.Labels?.["com.docker.compose.config-hash"];
+    expect(hash(bodyOf(spec))).not.toBe(hash(bodyOf({})));
+    expect(hash(bodyOf({ "x-other": [1] }))).toBe(hash(bodyOf({})));
+  });
+
   test("publishes and exposes ports", () => {
     const body = bodyOf({
       expose: ["99", "3000-3001/udp"],

@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { parseAddress, parseSubnet, type Address, type Subnet } from "../../../../src/network/cidr.ts";
 import { renderChange } from "../../../../src/network/firewall/render.ts";
-import { networkRules, portRules, type PublishedPort, type Rule } from "../../../../src/network/firewall/rules.ts";
+import {
+  hostAccessRules,
+  networkRules,
+  portRules,
+  type PublishedPort,
+  type Rule,
+} from "../../../../src/network/firewall/rules.ts";
 import type { NetworkRecord } from "../../../../src/network/network-record.ts";
 
 const subnet = (text: string): Subnet => parseSubnet(text) ?? { family: 4, base: 0n, prefixLength: 0 };
@@ -134,6 +140,23 @@ test("a port with several targets: one of three, one of two of the rest, all tha
 -A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m statistic --mode nth --every 3 --packet 0 -m comment --comment t0f -j DNAT --to-destination 172.18.0.2:80
 -A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m statistic --mode nth --every 2 --packet 0 -m comment --comment t0f -j DNAT --to-destination 172.18.0.3:80
 -A TSC-test1-DNAT -p tcp -m tcp --dport 8080 -m comment --comment t0f -j DNAT --to-destination 172.18.0.4:80
+COMMIT
+`);
+});
+
+test("a port of the host's loopback for one container: translated at the gateway, let in", () => {
+  const rules = hostAccessRules({
+    container: address("172.18.0.2"),
+    gateway: address("172.18.0.1"),
+    bridgeName: "br0",
+    port: 5432,
+    protocol: "tcp",
+  });
+  expect(shown(rules)).toBe(`*nat
+-A TSC-test1-DNAT -s 172.18.0.2/32 -d 172.18.0.1/32 -i br0 -p tcp -m tcp --dport 5432 -j DNAT --to-destination 127.0.0.1:5432
+COMMIT
+*filter
+-A TSC-test1-INP -s 172.18.0.2/32 -d 127.0.0.1/32 -i br0 -p tcp -m tcp --dport 5432 -m conntrack --ctstate DNAT -j ACCEPT
 COMMIT
 `);
 });
