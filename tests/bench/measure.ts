@@ -57,8 +57,9 @@ export async function compare(
 function row(name: string, tscompose: number | undefined, docker: number | undefined): Row {
   const [, what = name, unit = "ms"] = /^(.*) \((ms|kB|MB\/s|1\/s)\)$/.exec(name) ?? [];
   const more = unit === "MB/s" || unit === "1/s";
-  const ratio =
-    tscompose === undefined || docker === undefined ? undefined : more ? tscompose / docker : docker / tscompose;
+  // A difference may come out below zero where there is nothing to measure.
+  const comparable = tscompose !== undefined && docker !== undefined && tscompose > 0 && docker > 0;
+  const ratio = !comparable ? undefined : more ? tscompose / docker : docker / tscompose;
   return { what, unit: unit as Row["unit"], tscompose, docker, ratio };
 }
 

@@ -19,6 +19,8 @@ export interface Side {
   load(archive: string): void;
   /** Resident kilobytes of the engine's processes, and of the monitors of all containers (proportional set size). */
   memory(): { readonly engineKb: number; readonly monitorsKb: number };
+  /** CPU time that the engine's processes, and those of their children that ended, have used so far, milliseconds. */
+  cpuMs(): number;
   stop(): void;
 }
 
@@ -55,6 +57,14 @@ function pss(pids: readonly string[]): number {
     } catch {
       return sum;
     }
+  }, 0);
+}
+/** utime, stime, cutime, cstime of proc_pid_stat(5), in ticks of 10 ms on every Linux of today. */
+function cpuMs(pids: readonly string[]): number {
+  return pids.reduce((sum, pid) => {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return sum + 10 * fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0);
   }, 0);
 }
 const matching = (words: readonly string[]): string[] =>
@@ -96,6 +106,7 @@ export function startTscompose(): Side {
         `http://d/images/${reference}?force=1`,
       ]),
     load: (archive) => void run(["load", "-q", "-i", archive]),
+    cpuMs: () => cpuMs(matching(["tscompose", "engine serve"])),
     memory: () => ({
       engineKb: pss(matching(["tscompose", "engine serve"])),
       monitorsKb: pss(matching(["conmon", root])),
@@ -120,6 +131,10 @@ export function startDocker(): Side | undefined {
   }
   const env = { ...process.env, DOCKER_HOST: engine.host, DOCKER_CONFIG: join(directory, "config") };
   const docker = join(directory, "bin/docker");
+  const engineProcesses = (): string[] => [
+    ...matching([`${directory}/data`]),
+    ...matching(["containerd", "--config", directory]),
+  ];
   return {
     name: "docker",
     socketPath: engine.host.replace("unix://", ""),
@@ -127,8 +142,9 @@ export function startDocker(): Side | undefined {
     pull: (reference) => timed(docker, ["pull", "-q", reference], { env }),
     removeImage: (reference) => void spawnSync(docker, ["rmi", "-f", reference], { env }),
     load: (archive) => void timed(docker, ["load", "-q", "-i", archive], { env }),
+    cpuMs: () => cpuMs(engineProcesses()),
     memory: () => ({
-      engineKb: pss([...matching([`${directory}/data`]), ...matching(["containerd", "--config", directory])]),
+      engineKb: pss(engineProcesses()),
       monitorsKb: pss(matching(["containerd-shim", directory])),
     }),
     stop: () => {
