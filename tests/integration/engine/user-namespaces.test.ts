@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import {
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -25,19 +26,26 @@ let engine: EngineProcess;
 let files: string;
 const names = ["subuid", "subgid"];
 
-beforeAll(async () => {
-  // The host's own files stay as they are: these cover them for this process, and so for the engine that it starts.
-  files = mkdtempSync(join(tmpdir(), "ids-"));
+const missing = names.filter((name) => !existsSync(`/etc/${name}`));
+
+/** In the engine's own mount namespace: the host's files stay as they are. */
+function giveIds(): void {
   for (const name of names) {
-    writeFileSync(join(files, name), `box:${base}:65536\n`);
-    writeFileSync(`/etc/${name}`, "", { flag: "a" });
-    execFileSync("mount", ["--bind", join(files, name), `/etc/${name}`]);
+    const mount = ["mount", "--bind", join(files, name), `/etc/${name}`];
+    execFileSync("nsenter", [`--mount=/proc/${engine.pid}/ns/mnt`, ...mount]);
   }
+}
+
+beforeAll(async () => {
+  files = mkdtempSync(join(tmpdir(), "ids-"));
+  for (const name of names) writeFileSync(join(files, name), `box:${base}:65536\n`);
+  for (const name of missing) writeFileSync(`/etc/${name}`, "");
   engine = await EngineProcess.start({ TSCOMPOSE_USERNS_REMAP: "box" });
+  giveIds();
 });
 afterAll(async () => {
   await engine.dispose();
-  for (const name of names) execFileSync("umount", [`/etc/${name}`]);
+  for (const name of missing) rmSync(`/etc/${name}`);
   rmSync(files, { recursive: true });
 });
 
@@ -182,6 +190,7 @@ describe("a container of an engine with TSCOMPOSE_USERNS_REMAP", () => {
     });
     await engine.kill("SIGKILL");
     await engine.launch();
+    giveIds();
     const session = await engine.docker
       .getContainer(id)
       .exec({ Cmd: ["cat", "/proc/self/uid_map"], AttachStdout: true });
