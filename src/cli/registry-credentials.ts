@@ -1,35 +1,78 @@
-import { readFile } from "node:fs/promises";
+/** Docker's configuration file (`$DOCKER_CONFIG/config.json`, `~/.docker/config.json`) as `pull`, `push`, `login` and `logout` use
+ *  it. Credentials go to the helper that it names, else into the file itself. Everything else in it stays. */
+import { chmod, mkdir, readFile, realpath, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import type { Credentials } from "../compose/context.ts";
+import { runHelper } from "../engine/images/registry/credential-helper.ts";
+import { configKeys, credentialsFromConfig, dockerHubKey, helperFor } from "../engine/images/registry/credentials.ts";
 import { errnoOf, errorMessage, TscomposeError } from "../errors.ts";
 
-/** Docker Hub's entry has the address of its first API. */
-const hubAddresses = ["https://index.docker.io/v1/", "index.docker.io", "docker.io"];
+type Environment = Readonly<Record<string, string | undefined>>;
+type DockerConfig = Readonly<Record<string, unknown>>;
 
-/** What docker's configuration file (`$DOCKER_CONFIG/config.json`, `~/.docker/config.json`) holds for a registry; undefined where
- *  there is nothing. Credential helpers are programs and are not run. @throws request/invalid for a file that is not JSON. */
+/** What is known for a registry; undefined where there is nothing.
+ *  @param registry `docker.io` or a host with port
+ *  @throws request/invalid for a file that is not JSON */
 export async function registryCredentials(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   registry: string,
 ): Promise<Credentials | undefined> {
-  const path = join(environment["DOCKER_CONFIG"] ?? join(homedir(), ".docker"), "config.json");
-  const auths = await readAuths(path);
-  const names = registry === "docker.io" ? hubAddresses : [registry, `https://${registry}`, `http://${registry}`];
-  const [name, entry] = names.map((one) => [one, auths[one]] as const).find(([, value]) => value !== undefined) ?? [];
-  if (name === undefined || typeof entry !== "object" || entry === null) return undefined;
-  const { auth, identitytoken, username, password } = entry as Readonly<Record<string, unknown>>;
-  if (typeof identitytoken === "string" && identitytoken !== "") return { identitytoken, serveraddress: name };
-  if (typeof username === "string" && typeof password === "string") return { username, password, serveraddress: name };
-  if (typeof auth !== "string" || auth === "") return undefined;
-  const decoded = Buffer.from(auth, "base64").toString("utf8");
-  const colon = decoded.indexOf(":");
-  if (colon < 0) return undefined;
-  return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1), serveraddress: name };
+  await readConfig(configPath(environment));
+  const home = environment["HOME"] ?? homedir();
+  const found = await credentialsFromConfig(registry, { ...environment, HOME: home });
+  return found === undefined ? undefined : { ...found, serveraddress: serverAddress(registry) };
 }
 
-async function readAuths(path: string): Promise<Readonly<Record<string, unknown>>> {
+/** How docker names a registry where credentials are kept. */
+export function serverAddress(registry: string): string {
+  return registry === "docker.io" ? dockerHubKey : registry;
+}
+
+export interface Login {
+  readonly registry: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Keeps credentials for later. @returns the file that now holds the password in the clear; undefined: a helper has it
+ *  @throws request/invalid, host/command-failed */
+export async function storeCredentials(environment: Environment, login: Login): Promise<string | undefined> {
+  const path = configPath(environment);
+  const config = await readConfig(path);
+  const server = serverAddress(login.registry);
+  const helper = helperFor(config, login.registry);
+  if (helper !== undefined) {
+    const input = JSON.stringify({ ServerURL: server, Username: login.username, Secret: login.password });
+    await withHelper(helper, () => runHelper(helper, "store", { input, env: environment }));
+  }
+  const auth = Buffer.from(`${login.username}:${login.password}`).toString("base64");
+  const auths = { ...withoutKeys(config, login.registry), [server]: helper === undefined ? { auth } : {} };
+  await writeConfig(path, { ...config, auths });
+  return helper === undefined ? path : undefined;
+}
+
+/** @returns whether there was something to forget
+ *  @throws request/invalid, host/command-failed */
+export async function eraseCredentials(environment: Environment, registry: string): Promise<boolean> {
+  const path = configPath(environment);
+  const config = await readConfig(path);
+  const helper = helperFor(config, registry);
+  const known = configKeys(registry).some((key) => Object.hasOwn(authsOf(config), key));
+  if (helper !== undefined) {
+    const input = serverAddress(registry);
+    await withHelper(helper, () => runHelper(helper, "erase", { input, env: environment }));
+  }
+  if (known) await writeConfig(path, { ...config, auths: withoutKeys(config, registry) });
+  return known || helper !== undefined;
+}
+
+function configPath(environment: Environment): string {
+  return join(environment["DOCKER_CONFIG"] ?? join(environment["HOME"] ?? homedir(), ".docker"), "config.json");
+}
+
+async function readConfig(path: string): Promise<DockerConfig> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -38,13 +81,47 @@ async function readAuths(path: string): Promise<Readonly<Record<string, unknown>
     throw error;
   }
   try {
-    const config = JSON.parse(text) as { readonly auths?: unknown } | null;
-    const auths = config?.auths;
-    return typeof auths === "object" && auths !== null ? (auths as Readonly<Record<string, unknown>>) : {};
+    const config = JSON.parse(text) as unknown;
+    return typeof config === "object" && config !== null && !Array.isArray(config) ? (config as DockerConfig) : {};
   } catch (error) {
-    throw new TscomposeError("request/invalid", `${path} is not JSON: ${errorMessage(error)}`, {
+    // V8's message quotes the text, which holds passwords.
+    const place = /position \d+/.exec(errorMessage(error))?.[0];
+    throw new TscomposeError("request/invalid", `${path} is not JSON${place === undefined ? "" : ` (at ${place})`}`, {
       hint: "repair it, or point DOCKER_CONFIG at another folder",
-      cause: error,
+    });
+  }
+}
+
+/** Readable by its owner only. A link stays a link. */
+async function writeConfig(path: string, config: DockerConfig): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const target = await realpath(path).catch(() => path);
+  const temporary = `${target}.${process.pid}.tmp`;
+  await writeFile(temporary, `${JSON.stringify(config, undefined, "\t")}\n`, { mode: 0o600, flag: "wx" });
+  await chmod(temporary, 0o600);
+  await rename(temporary, target);
+}
+
+function authsOf(config: DockerConfig): Readonly<Record<string, unknown>> {
+  const auths = config["auths"];
+  return typeof auths === "object" && auths !== null ? (auths as Readonly<Record<string, unknown>>) : {};
+}
+
+function withoutKeys(config: DockerConfig, registry: string): Readonly<Record<string, unknown>> {
+  const doomed = new Set(configKeys(registry));
+  return Object.fromEntries(Object.entries(authsOf(config)).filter(([key]) => !doomed.has(key)));
+}
+
+/** What a helper prints when it fails may hold what it was given: only its exit is told. */
+async function withHelper(name: string, run: () => Promise<string>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!(error instanceof TscomposeError) || error.code !== "host/command-failed") throw error;
+    const exit = error.details["exitCode"];
+    const what = typeof exit === "number" ? `failed with exit code ${exit}` : "cannot be run";
+    throw new TscomposeError("host/command-failed", `the credential helper docker-credential-${name} ${what}`, {
+      hint: "run it by hand to see why, or take credsStore and credHelpers out of docker's config.json",
     });
   }
 }

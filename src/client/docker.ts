@@ -12,6 +12,7 @@ import type {
   NetworkInspect,
   ProgressMessage,
   RegistryCredentials,
+  SearchResult,
   VolumeInspect,
 } from "../api/wire.ts";
 import { withCallback } from "./callback.ts";
@@ -81,8 +82,10 @@ export class Docker extends Handle {
   readonly version: Call<Abortable, VersionInfo> = this.call("version");
   readonly info: Call<Abortable, SystemInfo> = this.call("info");
   readonly df: Call<DiskUsageQuery, Readonly<Record<string, unknown>>> = this.call("diskUsage");
-  readonly checkAuth: CallWith<RegistryCredentials, { readonly Status: string; readonly IdentityToken?: string }> =
-    this.call("auth");
+  readonly checkAuth: CallWith<
+    RegistryCredentials & Abortable,
+    { readonly Status: string; readonly IdentityToken?: string }
+  > = this.call("auth");
   /** The raw stream of JSON lines; `events` gives them parsed. */
   readonly getEvents: Call<EventsQuery, Readable> = this.call("events");
 
@@ -103,7 +106,7 @@ export class Docker extends Handle {
   > = this.call("imagePrune");
   readonly searchImages: CallWith<
     Filtered & { readonly term: string; readonly limit?: number },
-    readonly Readonly<Record<string, unknown>>[]
+    readonly SearchResult[]
   > = this.call("imageSearch");
   readonly pruneBuilder: Call<
     Filtered & { readonly all?: boolean },

@@ -33,5 +33,6 @@ export function progressError(message: string, line: ProgressMessage): Tscompose
   const code = /denied|unauthorized|authentication|no basic auth|manifest unknown/i.test(message)
     ? "image/pull-denied"
     : "engine/failed";
-  return new TscomposeError(code, message, { details: { exitCode: line.errorDetail?.code } });
+  const { code: exitCode, hint } = line.errorDetail ?? {};
+  return new TscomposeError(code, message, { details: { exitCode }, ...(hint === undefined ? {} : { hint }) });
 }

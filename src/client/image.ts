@@ -1,9 +1,9 @@
 /** An image by reference or id. */
 import type { Readable } from "node:stream";
-import type { ImageDeleteItem, ImageHistoryItem, ImageInspect } from "../api/wire.ts";
+import type { DistributionInspect, ImageDeleteItem, ImageHistoryItem, ImageInspect } from "../api/wire.ts";
 import { Handle } from "./handle.ts";
 import type { Modem } from "./modem.ts";
-import type { Abortable, Call, CallWith, ImageRemoveQuery, PushQuery, TagQuery } from "./options.ts";
+import type { Abortable, Call, CallWith, DistributionQuery, ImageRemoveQuery, PushQuery, TagQuery } from "./options.ts";
 
 export class Image extends Handle {
   readonly name: string;
@@ -19,5 +19,5 @@ export class Image extends Handle {
   readonly push: Call<PushQuery, Readable> = this.call("imagePush");
   readonly tag: CallWith<TagQuery, void> = this.call("imageTag");
   readonly remove: Call<ImageRemoveQuery, readonly ImageDeleteItem[]> = this.call("imageRemove");
-  readonly distribution: Call<Abortable, Readonly<Record<string, unknown>>> = this.call("imageDistribution");
+  readonly distribution: Call<DistributionQuery, DistributionInspect> = this.call("imageDistribution");
 }

@@ -164,6 +164,7 @@ export interface PushQuery extends Authenticated {
   readonly tag?: string;
   readonly platform?: string;
 }
+export type DistributionQuery = Authenticated;
 export interface TagQuery extends Abortable {
   readonly repo: string;
   readonly tag?: string;

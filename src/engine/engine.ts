@@ -230,6 +230,43 @@ export interface ImageService {
   prune(
     filters: Filters,
   ): Promise<{ readonly ImagesDeleted: readonly ImageDeleteItem[]; readonly SpaceReclaimed: number }>;
+  /** Whether a registry accepts the credentials; `serveraddress` says which, default Docker Hub. */
+  logIn(
+    credentials: RegistryCredentials,
+    signal: AbortSignal,
+  ): Promise<{ readonly Status: string; readonly IdentityToken: string }>;
+  /** What a name stands for in its registry. */
+  distribution(request: DistributionRequest): Promise<DistributionInspect>;
+  search(request: SearchRequest): Promise<readonly SearchResult[]>;
+}
+
+export interface DistributionRequest {
+  readonly reference: string;
+  /** Undefined: from docker's configuration file. */
+  readonly credentials: RegistryCredentials | undefined;
+  readonly signal: AbortSignal;
+}
+export interface DistributionInspect {
+  readonly Descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly Platforms: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
+}
+export interface SearchRequest {
+  /** May begin with the host of a registry. */
+  readonly term: string;
+  readonly limit: number;
+  /** Undefined: both. */
+  readonly official: boolean | undefined;
+  /** At least so many. */
+  readonly stars: number;
+  readonly credentials: RegistryCredentials | undefined;
+  readonly signal: AbortSignal;
+}
+export interface SearchResult {
+  readonly name: string;
+  readonly description: string;
+  readonly is_official: boolean;
+  readonly is_automated: boolean;
+  readonly star_count: number;
 }
 
 export interface NetworkService {

@@ -436,7 +436,8 @@ export interface ProgressMessage {
   readonly stream?: string;
   readonly aux?: unknown;
   readonly error?: string;
-  readonly errorDetail?: { readonly code?: number; readonly message: string };
+  /** `hint` is ours: what to do. */
+  readonly errorDetail?: { readonly code?: number; readonly message: string; readonly hint?: string };
 }
 /** What `X-Registry-Auth` holds. */
 export interface RegistryCredentials {

@@ -340,6 +340,10 @@ export function createMemoryEngine(imageNames: readonly string[] = ["busybox:lat
     };
   };
   const imageService: ImageService = {
+    logIn: () => Promise.resolve({ Status: "Login Succeeded", IdentityToken: "" }),
+    distribution: ({ reference }) =>
+      Promise.reject(new TscomposeError("image/not-found", `manifest for ${reference} not found`)),
+    search: () => Promise.resolve([]),
     list: () =>
       Promise.resolve(
         [...images].map((name) => ({

@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 export interface TestRegistry {
   readonly port: number;
-  /** `127.0.0.1:<port>`: what to write before an image's name. */
+  /** `<address>:<port>`: what to write before an image's name. */
   readonly host: string;
   /** `http://...` or `https://...`. */
   readonly url: string;
@@ -20,12 +20,15 @@ export interface TestRegistry {
 export interface TestRegistryOptions {
   readonly users?: Readonly<Record<string, string>>;
   readonly tls?: boolean;
+  /** One of this network namespace; default 127.0.0.1. */
+  readonly address?: string;
 }
 
 /** Resolves when the registry answers. */
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const dir = mkdtempSync(join(tmpdir(), "registry-"));
-  const certificate = options.tls === true ? makeCertificate(dir) : undefined;
+  const address = options.address ?? "127.0.0.1";
+  const certificate = options.tls === true ? makeCertificate(dir, address) : undefined;
   writeFileSync(join(dir, "config.yml"), registryConfig(dir, options));
   const child = spawn("docker-registry", ["serve", join(dir, "config.yml")], {
     stdio: ["ignore", "ignore", "pipe"],
@@ -44,12 +47,12 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       child.once("close", () => reject(new Error(`docker-registry ended: ${log}`)));
       child.stderr.on("data", (chunk: Buffer) => {
         log = (log + chunk.toString("utf8")).slice(-8000);
-        const found = /listening on 127\.0\.0\.1:(\d+)/.exec(log);
+        const found = /listening on [\d.]+:(\d+)/.exec(log);
         if (found !== null) resolve(Number(found[1]));
       });
     });
-    const url = `${certificate === undefined ? "http" : "https"}://127.0.0.1:${port}`;
-    return { port, host: `127.0.0.1:${port}`, url, dir, certificate, stop };
+    const url = `${certificate === undefined ? "http" : "https"}://${address}:${port}`;
+    return { port, host: `${address}:${port}`, url, dir, certificate, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -64,7 +67,7 @@ function registryConfig(dir: string, options: TestRegistryOptions): string {
     `  filesystem: {rootdirectory: ${JSON.stringify(join(dir, "storage"))}}`,
     "  delete: {enabled: true}",
     "http:",
-    "  addr: 127.0.0.1:0",
+    `  addr: ${options.address ?? "127.0.0.1"}:0`,
     "  secret: test",
   ];
   if (options.tls === true) {
@@ -86,9 +89,9 @@ function htpasswdLine([user, password]: [string, string]): string {
   return `${user}:${execFileSync("perl", ["-e", script, password], { encoding: "utf8" })}\n`;
 }
 
-function makeCertificate(dir: string): string {
+function makeCertificate(dir: string, address: string): string {
   const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-  const subject = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+  const subject = ["-subj", "/CN=registry", "-addext", `subjectAltName=IP:${address},DNS:localhost`];
   const files = ["-keyout", join(dir, "tls.key"), "-out", join(dir, "tls.crt")];
   execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
   return readFileSync(join(dir, "tls.crt"), "utf8");

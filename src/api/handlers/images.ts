@@ -1,5 +1,5 @@
 /** Images: lists, pulls, pushes, archives. */
-import { TscomposeError, errorMessage } from "../../errors.ts";
+import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts";
 import { readCredentials } from "../body.ts";
 import { empty, ok, parameter } from "../call.ts";
 import type { Call, Handler, Reply } from "../call.ts";
@@ -83,7 +83,8 @@ async function* progressLines(messages: AsyncIterable<ProgressMessage>): AsyncGe
     for await (const message of messages) yield line(message);
   } catch (error) {
     const message = errorMessage(error);
-    yield line({ errorDetail: { message }, error: message });
+    const hint = isTscomposeError(error) && error.hint !== undefined ? { hint: error.hint } : {};
+    yield line({ errorDetail: { message, ...hint }, error: message });
   }
 }
 

@@ -9,7 +9,7 @@ import * as faults from "./faults.ts";
 import * as exec from "./exec.ts";
 import * as images from "./images.ts";
 import * as networks from "./networks.ts";
-import { refuse } from "./refused.ts";
+import * as registry from "./registry.ts";
 import * as system from "./system.ts";
 import * as volumes from "./volumes.ts";
 
@@ -21,10 +21,7 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   events: system.events,
   diskUsage: system.diskUsage,
   pluginList: system.plugins,
-  auth: refuse(
-    "checking credentials",
-    "pull and push carry their credentials along; nothing needs to be checked before",
-  ),
+  auth: registry.auth,
 
   containerList: containers.list,
   containerCreate: containers.create,
@@ -65,7 +62,7 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imagePull: images.create,
   imageLoad: images.load,
   imageSaveMany: images.saveMany,
-  imageSearch: refuse("searching a registry", "search on the registry's own site"),
+  imageSearch: registry.search,
   imagePrune: images.prune,
   imageInspect: images.inspect,
   imageHistory: images.history,
@@ -73,7 +70,7 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imagePush: images.push,
   imageTag: images.tag,
   imageRemove: images.remove,
-  imageDistribution: refuse("asking a registry for a digest", "pull the image and inspect it"),
+  imageDistribution: registry.distribution,
   build: build.build,
   buildPrune,
 

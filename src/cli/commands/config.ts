@@ -12,7 +12,7 @@ import {
   listConfig,
   renderConfig,
 } from "../../compose/config.ts";
-import { isTscomposeError, TscomposeError } from "../../errors.ts";
+import { isTscomposeError } from "../../errors.ts";
 import type { Diagnostic } from "../../spec/diagnostic.ts";
 import { formatDiagnostic } from "../../spec/format-diagnostic.ts";
 import type { SkippablePhase } from "../../spec/load-options.ts";
@@ -167,12 +167,15 @@ function textOf(lines: readonly string[]): string {
 /** Asks the registry through the engine. @throws registry/failed */
 async function digestResolver(app: App): Promise<(image: string) => Promise<string>> {
   const docker = await app.docker();
+  const [{ registryCredentials }, { registryOf }] = await Promise.all([
+    import("../registry-credentials.ts"),
+    import("../../compose/pull-image.ts"),
+  ]);
   return async (image) => {
-    const { Descriptor: descriptor } = await docker.getImage(image).distribution({ abortSignal: app.signal });
-    const digest =
-      typeof descriptor === "object" && descriptor !== null && "digest" in descriptor ? descriptor.digest : undefined;
-    if (typeof digest === "string") return digest;
-    throw new TscomposeError("registry/failed", `the registry gave no digest for ${image}`);
+    const credentials = await registryCredentials(app.terminal.environment, registryOf(image));
+    const authentication = credentials === undefined ? {} : { authconfig: credentials };
+    const found = await docker.getImage(image).distribution({ abortSignal: app.signal, ...authentication });
+    return found.Descriptor.digest;
   };
 }
 

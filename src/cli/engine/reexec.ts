@@ -33,6 +33,7 @@ const passedOn = [
   "no_proxy",
   "NODE_EXTRA_CA_CERTS",
   "SSL_CERT_FILE",
+  "TSCOMPOSE_CERTS_DIR",
   "SSL_CERT_DIR",
 ];
 

@@ -29,8 +29,11 @@ import { pushImage } from "./push.ts";
 import { canonicalName, familiarName, parseReference } from "./reference.ts";
 import { pruneImages } from "./prune.ts";
 import type { Environment } from "./registry/credentials.ts";
+import { inspectDistribution } from "./registry/distribution.ts";
 import { HttpConnections } from "./registry/http.ts";
+import { logIn } from "./registry/log-in.ts";
 import { readRegistryConfig } from "./registry/registry-config.ts";
+import { searchRegistry } from "./registry/search.ts";
 import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
@@ -52,11 +55,8 @@ export interface ImageStoreOptions {
 export function createImageStore(options: ImageStoreOptions): ImageStore & ImageService & { close(): Promise<void> } {
   const env = options.env ?? process.env;
   const parts = openParts(options);
-  const access: RegistryAccess = {
-    config: readRegistryConfig(options.dataRoot, env),
-    connections: new HttpConnections(),
-    env,
-  };
+  const config = readRegistryConfig(options.dataRoot, env);
+  const access: RegistryAccess = { config, connections: new HttpConnections(config.systemCertificates), env };
   const { catalog } = parts;
   const closing = new AbortController();
   const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closing.signal]);
@@ -113,6 +113,9 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
         pruning = false;
       }
     },
+    logIn: (credentials, signal) => logIn(access, credentials, untilClosed(signal)),
+    distribution: (request) => inspectDistribution(access, { ...request, signal: untilClosed(request.signal) }),
+    search: (request) => searchRegistry(access, { ...request, signal: untilClosed(request.signal) }),
     close: async () => {
       closing.abort();
       access.connections.close();

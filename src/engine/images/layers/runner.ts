@@ -28,6 +28,7 @@ const idleMs = 10_000;
 const inlineBytes = 4 * 1024 * 1024;
 /** Pushed bytes that may wait in a thread. */
 const windowBytes = 8 * 1024 * 1024;
+const pieceBytes = 512 * 1024;
 
 interface Thread {
   readonly worker: Worker;
@@ -162,18 +163,34 @@ async function pump(
   pending: { bytes: number; wake: (() => void) | undefined; over: boolean },
   send: (message: ToWorker, transfer?: ArrayBuffer[]) => void,
 ): Promise<void> {
-  for await (const chunk of pushed) {
+  for await (const data of inPieces(pushed)) {
     if (pending.over) return;
-    pending.bytes += chunk.length;
-    // Only a buffer that is nobody else's may be handed over; others are copied.
-    const own = chunk.byteLength === chunk.buffer.byteLength && chunk.buffer instanceof ArrayBuffer;
-    const data = own ? chunk : new Uint8Array(chunk);
-    send({ type: "chunk", data }, [data.buffer as ArrayBuffer]);
+    pending.bytes += data.length;
+    send({ type: "chunk", data }, [data.buffer]);
     while (pending.bytes > windowBytes && !pending.over) {
       await new Promise<void>((resolve) => (pending.wake = resolve));
     }
   }
   send({ type: "end" });
+}
+
+/** The same bytes in large pieces that are nobody else's: a message to a thread costs more than copying what is in it. */
+async function* inPieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let piece = new Uint8Array(pieceBytes);
+  let used = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + pieceBytes - used);
+      piece.set(part, used);
+      used += part.length;
+      at += part.length;
+      if (used < pieceBytes) continue;
+      yield piece;
+      piece = new Uint8Array(pieceBytes);
+      used = 0;
+    }
+  }
+  if (used > 0) yield piece.subarray(0, used);
 }
 
 function fromPlain({ code, message, hint, details }: PlainError): TscomposeError {

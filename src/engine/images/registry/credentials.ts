@@ -2,15 +2,14 @@
  *  helpers through stdin, and never into messages. Source: docker/cli config file; docker-credential-helpers protocol. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TscomposeError } from "../../../errors.ts";
-import { runCommand } from "../../../host/command.ts";
 import type { RegistryCredentials } from "../../types.ts";
 import { isObject, type JsonObject } from "../json.ts";
+import { assertHelperName, runHelper } from "./credential-helper.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const dockerHubKey = "https://index.docker.io/v1/";
-const helperTimeoutMs = 15_000;
+/** Docker Hub's entry has the address of its first API. */
+export const dockerHubKey = "https://index.docker.io/v1/";
 
 /** True when there is something to log in with. */
 export function hasCredentials(credentials: RegistryCredentials | undefined): boolean {
@@ -28,13 +27,19 @@ export async function credentialsFromConfig(
   const config = readDockerConfig(env);
   if (config === undefined) return undefined;
   const keys = configKeys(domain);
-  const helper = pick(config["credHelpers"], keys) ?? config["credsStore"];
-  if (typeof helper === "string" && helper !== "") {
+  const helper = helperFor(config, domain);
+  if (helper !== undefined) {
     const found = await askHelper(helper, domain === "docker.io" ? dockerHubKey : domain, env);
     if (found !== undefined) return found;
   }
   const entry = pick(config["auths"], keys);
   return isObject(entry) ? decodeEntry(entry) : undefined;
+}
+
+/** Name of the credential helper that docker's configuration gives a registry; undefined: none. Pure. */
+export function helperFor(config: JsonObject, domain: string): string | undefined {
+  const helper = pick(config["credHelpers"], configKeys(domain)) ?? config["credsStore"];
+  return typeof helper === "string" && helper !== "" ? helper : undefined;
 }
 
 function readDockerConfig(env: Environment): JsonObject | undefined {
@@ -49,7 +54,7 @@ function readDockerConfig(env: Environment): JsonObject | undefined {
 }
 
 /** The spellings under which docker has stored a registry over the years. */
-function configKeys(domain: string): readonly string[] {
+export function configKeys(domain: string): readonly string[] {
   const hosts = domain === "docker.io" ? ["index.docker.io", "docker.io", "registry-1.docker.io"] : [domain];
   const urls = hosts.flatMap((host) => [
     host,
@@ -88,27 +93,9 @@ export function decodeEntry(entry: JsonObject): RegistryCredentials | undefined 
 }
 
 async function askHelper(name: string, server: string, env: Environment): Promise<RegistryCredentials | undefined> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw new TscomposeError(
-      "request/invalid",
-      `docker's config file names the strange credential helper ${JSON.stringify(name)}`,
-    );
-  }
-  const handed = Object.fromEntries(
-    [
-      "HOME",
-      "PATH",
-      "DOCKER_CONFIG",
-      "XDG_RUNTIME_DIR",
-      "DBUS_SESSION_BUS_ADDRESS",
-      "GNUPGHOME",
-      "PASSWORD_STORE_DIR",
-    ].flatMap((key) => (env[key] === undefined ? [] : [[key, env[key]]])),
-  );
+  assertHelperName(name);
   try {
-    const options = { input: server, env: handed, timeoutMs: helperTimeoutMs };
-    const { stdout } = await runCommand([`docker-credential-${name}`, "get"], options);
-    const answer: unknown = JSON.parse(stdout.toString("utf8"));
+    const answer: unknown = JSON.parse(await runHelper(name, "get", { input: server, env }));
     if (!isObject(answer)) return undefined;
     const { Username, Secret } = answer;
     if (typeof Username !== "string" || typeof Secret !== "string") return undefined;

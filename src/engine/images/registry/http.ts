@@ -4,7 +4,7 @@ import { lookup as dnsLookup, type LookupAddress } from "node:dns";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
-import { rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates } from "node:tls";
 import { errorMessage, errnoOf, TscomposeError } from "../../../errors.ts";
 import { isInnerAddress } from "./address-policy.ts";
 
@@ -32,6 +32,12 @@ const stallMs = 30_000;
 export class HttpConnections {
   readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 8 });
   readonly #https = new Map<string, HttpsAgent>();
+  readonly #trusted: readonly string[] | undefined;
+
+  /** @param systemCertificates PEM, trusted beside Node's own list */
+  constructor(systemCertificates?: string) {
+    this.#trusted = systemCertificates === undefined ? undefined : [systemCertificates, ...rootCertificates];
+  }
 
   close(): void {
     this.#http.destroy();
@@ -66,12 +72,10 @@ export class HttpConnections {
     const key = `${unverified}\n${ca ?? ""}`;
     const known = this.#https.get(key);
     if (known !== undefined) return known;
-    const agent = new HttpsAgent({
-      keepAlive: true,
-      maxSockets: 8,
-      rejectUnauthorized: !unverified,
-      ...(ca === undefined ? {} : { ca: [ca, ...rootCertificates] }),
-    });
+    const trusted = ca === undefined ? this.#trusted : [ca, ...(this.#trusted ?? rootCertificates)];
+    // Made once: reading some 150 certificates for each connection costs more than the connection.
+    const secureContext = createSecureContext(trusted === undefined ? {} : { ca: [...trusted] });
+    const agent = new HttpsAgent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: !unverified, secureContext });
     this.#https.set(key, agent);
     return agent;
   }
@@ -196,7 +200,7 @@ function hintFor(errno: string | undefined): string {
   if (errno === "ENOTFOUND" || errno === "EAI_AGAIN") return "check the registry's name and this machine's DNS";
   if (errno === "ECONNREFUSED") return "check that the registry runs and that the port is right";
   if (errno !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|EPROTO/.test(errno)) {
-    return "put the registry's certificate into certs.d/<host>/ca.crt below the data root, or name it under insecure in registries.json";
+    return "put the certificate of its authority into /etc/docker/certs.d/<host>/ca.crt (or certs.d/<host> below the data root)";
   }
   return "check the network, and proxies between here and the registry";
 }

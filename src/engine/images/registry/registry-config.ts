@@ -1,5 +1,6 @@
 /** How registries are reached: mirrors, insecure ones, further certificates, token servers. From `<data root>/registries.json` and
- *  TSCOMPOSE_REGISTRY_MIRRORS (`host=url` or a plain URL for docker.io, separated by commas). */
+ *  TSCOMPOSE_REGISTRY_MIRRORS (`host=url` or a plain URL for docker.io, separated by commas), TSCOMPOSE_INSECURE_REGISTRIES (hosts,
+ *  separated by commas) and TSCOMPOSE_CERTS_DIR (a folder in place of /etc/docker/certs.d). */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, errnoOf, TscomposeError } from "../../../errors.ts";
@@ -14,6 +15,8 @@ export interface RegistryConfig {
   readonly tokenHosts: ReadonlyMap<string, readonly string[]>;
   /** Folders with `<host>/*.crt`. */
   readonly certificateDirs: readonly string[];
+  /** PEM of what this machine trusts beside Node's own list; undefined: nothing. */
+  readonly systemCertificates: string | undefined;
 }
 
 const fileName = "registries.json";
@@ -30,9 +33,13 @@ export function readRegistryConfig(
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
   }
-  const certificateDirs = [join(dataRoot, "certs.d"), "/etc/docker/certs.d"];
+  const own = env["TSCOMPOSE_CERTS_DIR"];
+  const certificateDirs = [join(dataRoot, "certs.d"), own === undefined || own === "" ? "/etc/docker/certs.d" : own];
+  const machine = { certificateDirs, systemCertificates: readSystemCertificates(env) };
   try {
-    return { ...parseRegistryConfig(content ?? "{}", env["TSCOMPOSE_REGISTRY_MIRRORS"] ?? ""), certificateDirs };
+    const parsed = parseRegistryConfig(content ?? "{}", env["TSCOMPOSE_REGISTRY_MIRRORS"] ?? "");
+    const more = (env["TSCOMPOSE_INSECURE_REGISTRIES"] ?? "").split(",").flatMap((host) => host.trim() || []);
+    return { ...parsed, insecure: new Set([...parsed.insecure, ...more]), ...machine };
   } catch (error) {
     throw new TscomposeError("request/invalid", `${path}: ${errorMessage(error)}`, {
       hint: 'it looks like {"mirrors": {"docker.io": ["https://mirror.example"]}, "insecure": ["registry.lan:5000"]}',
@@ -41,8 +48,27 @@ export function readRegistryConfig(
   }
 }
 
+const systemBundle = "/etc/ssl/certs/ca-certificates.crt";
+
+/** SSL_CERT_FILE as for OpenSSL's and Go's programs, else what the administrator of a Debian machine put into its bundle. */
+function readSystemCertificates(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const named = env["SSL_CERT_FILE"];
+  try {
+    return readFileSync(named === undefined || named === "" ? systemBundle : named, "utf8");
+  } catch (error) {
+    if (named === undefined || named === "") return undefined;
+    throw new TscomposeError("request/invalid", `SSL_CERT_FILE cannot be read: ${errorMessage(error)}`, {
+      hint: "correct the variable in the engine's environment, or take it away",
+      cause: error,
+    });
+  }
+}
+
 /** Pure. */
-export function parseRegistryConfig(content: string, mirrorList: string): Omit<RegistryConfig, "certificateDirs"> {
+export function parseRegistryConfig(
+  content: string,
+  mirrorList: string,
+): Omit<RegistryConfig, "certificateDirs" | "systemCertificates"> {
   const document: unknown = JSON.parse(content);
   if (!isObject(document)) throw new Error("is not a JSON object");
   const unknown = Object.keys(document).find((key) => !["mirrors", "insecure", "tokenHosts"].includes(key));

@@ -104,6 +104,7 @@ describe("which address a registry has", () => {
   const config = {
     ...parseRegistryConfig('{"insecure":["lan:5000"],"mirrors":{"docker.io":["https://m.example/base"]}}', ""),
     certificateDirs: [],
+    systemCertificates: undefined,
   };
   const bases = (domain: string): readonly (readonly string[])[] =>
     endpointsFor(domain, config).map((endpoint) => endpoint.bases.map((url) => url.href));
