@@ -179,7 +179,7 @@ async function pushLayer(
   const blob: BlobSource = {
     descriptor,
     mountFrom: siblings(parts, image, reference),
-    open: (start) => createReadStream(parts.blobs.path(descriptor.digest), { start, highWaterMark: 1 << 18 }),
+    open: (start) => createReadStream(parts.blobs.path(descriptor.digest), { start, highWaterMark: 1 << 20 }),
   };
   const outcome = await uploadBlob(repository, blob, (current) => {
     const now = performance.now();

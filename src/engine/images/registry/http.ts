@@ -28,6 +28,7 @@ export interface HttpRequest {
 
 const defaultFirstByteMs = 30_000;
 const stallMs = 30_000;
+const queuedBytes = 4 * 1024 * 1024;
 
 export class HttpConnections {
   readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 8 });
@@ -105,7 +106,8 @@ async function writeBody(outgoing: ReturnType<typeof httpRequest>, body: HttpReq
   }
   for await (const chunk of body) {
     if (outgoing.destroyed || outgoing.writableFinished) return;
-    if (!outgoing.write(chunk)) {
+    // So much may be under way while the next piece is read.
+    if (!outgoing.write(chunk) && outgoing.writableLength > queuedBytes) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           outgoing.off("drain", done).off("close", done);

@@ -37,6 +37,8 @@ export interface SessionRequest {
   /** Made anew for each attempt. */
   readonly body?: () => Buffer | AsyncIterable<Buffer>;
   readonly firstByteMs?: number;
+  /** Not sent again by itself: what a broken upload left there has to be asked first. */
+  readonly once?: boolean;
 }
 
 export class RegistrySession {
@@ -61,13 +63,13 @@ export class RegistrySession {
       try {
         answer = await this.#authorized(request);
       } catch (error) {
-        if (!isTscomposeError(error, "registry/unreachable") || attempt >= maxConnectAttempts || isHopeless(error))
-          throw error;
+        const final = request.once === true || attempt >= maxConnectAttempts;
+        if (!isTscomposeError(error, "registry/unreachable") || final || isHopeless(error)) throw error;
         await pause(retryDelayMs(attempt, undefined, Math.random()), this.#options.signal);
         continue;
       }
       const status = answer.statusCode ?? 0;
-      if (!isRetriableStatus(status) || attempt >= maxAttempts) return answer;
+      if (!isRetriableStatus(status) || attempt >= maxAttempts || request.once === true) return answer;
       const waitMs = parseRetryAfter(answer.headers["retry-after"], Date.now());
       answer.destroy();
       if (waitMs !== undefined && waitMs > maxRetryAfterMs) throw tooLongToWait(this.endpoint.host, waitMs, status);
@@ -118,20 +120,36 @@ export class RegistrySession {
   async #logIn(challenge: Challenge): Promise<void> {
     const { credentials } = this.#options;
     if (credentials?.registrytoken !== undefined && credentials.registrytoken !== "") {
-      this.#authorization = { header: `Bearer ${credentials.registrytoken}`, expiresAtMs: Infinity };
+      this.#authorization = {
+        header: `Bearer ${credentials.registrytoken}`,
+        expiresAtMs: Infinity,
+      };
     } else if (challenge.scheme === "bearer") {
       const token = await this.#fetchToken(challenge);
-      this.#authorization = { header: `Bearer ${token.value}`, expiresAtMs: token.expiresAtMs };
+      this.#authorization = {
+        header: `Bearer ${token.value}`,
+        expiresAtMs: token.expiresAtMs,
+      };
     } else if (hasCredentials(credentials)) {
-      this.#authorization = { header: basicHeader(credentials ?? {}), expiresAtMs: Infinity };
+      this.#authorization = {
+        header: basicHeader(credentials ?? {}),
+        expiresAtMs: Infinity,
+      };
     }
   }
 
   async #fetchToken(challenge: Extract<Challenge, { readonly scheme: "bearer" }>): Promise<Token> {
     const { endpoint, credentials, scopes, signal, connections } = this.#options;
     const { hostname } = await this.base();
-    const policy = { registryHost: hostname, insecure: endpoint.insecure, tokenHosts: endpoint.tokenHosts };
-    const { method, url, headers, body } = tokenRequest(challenge, scopes, { credentials, policy });
+    const policy = {
+      registryHost: hostname,
+      insecure: endpoint.insecure,
+      tokenHosts: endpoint.tokenHosts,
+    };
+    const { method, url, headers, body } = tokenRequest(challenge, scopes, {
+      credentials,
+      policy,
+    });
     const answer = await connections.send({
       method,
       url,
@@ -175,11 +193,17 @@ export class RegistrySession {
     return connections.send({
       method: request.method,
       url: request.path,
-      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      headers: {
+        ...request.headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       ...(body === undefined ? {} : { body }),
       tls: own
         ? endpoint.tls
-        : { ca: undefined, unverified: endpoint.insecure && isLoopbackHost(request.path.hostname) },
+        : {
+            ca: undefined,
+            unverified: endpoint.insecure && isLoopbackHost(request.path.hostname),
+          },
       outerOnly: !own && !isLoopbackHost(hostname),
       signal,
       ...(request.firstByteMs === undefined ? {} : { firstByteMs: request.firstByteMs }),

@@ -1,10 +1,10 @@
-/** Blobs and manifests into a repository. Source: OCI distribution-spec, "Push": POST, then PUT with the whole content; after a
- *  broken connection what is missing, with PATCH. */
+/** Blobs and manifests into a repository. Source: OCI distribution-spec, "Push": POST, then PUT with the whole content; after a broken
+ *  connection what is missing, with PATCH, where the registry has kept the rest. */
 import type { IncomingMessage } from "node:http";
 import { isTscomposeError, TscomposeError } from "../../../errors.ts";
 import type { Descriptor } from "../manifest.ts";
 import { readError, type Repository } from "./fetch.ts";
-import { maxAttempts, pause, retryDelayMs } from "./retry.ts";
+import { isRetriableStatus, maxAttempts, pause, retryDelayMs } from "./retry.ts";
 
 export interface BlobSource {
   readonly descriptor: Descriptor;
@@ -99,18 +99,19 @@ async function sendFrom(
 ): Promise<void> {
   const { digest, size } = blob.descriptor;
   let target = place;
-  if (offset > 0 && offset < size) {
+  const whole = offset === 0;
+  if (!whole && offset < size) {
     const answer = await repository.session.request({
       method: "PATCH",
       path: place,
       headers: { ...octets, "content-length": String(size - offset), "content-range": `${offset}-${size - 1}` },
       body: () => countBytes(blob, offset),
       firstByteMs: answerMs,
+      once: true,
     });
-    if (answer.statusCode !== 202) await refuse(answer, repository, `blob ${digest}`);
+    if (answer.statusCode !== 202) await refuseUpload(answer, repository, `blob ${digest}`);
     target = await locationOf(answer, repository);
   }
-  const whole = offset === 0;
   const url = new URL(target);
   url.searchParams.set("digest", digest);
   const answer = await repository.session.request({
@@ -119,9 +120,22 @@ async function sendFrom(
     headers: { ...octets, "content-length": whole ? String(size) : "0" },
     ...(whole ? { body: () => countBytes(blob, 0) } : {}),
     firstByteMs: answerMs,
+    once: true,
   });
-  if (answer.statusCode !== 201) await refuse(answer, repository, `blob ${digest}`);
+  if (answer.statusCode !== 201) await refuseUpload(answer, repository, `blob ${digest}`);
   answer.resume();
+}
+
+/** A registry that is busy, or that dropped the upload after a broken one, may take it at the next attempt. */
+async function refuseUpload(answer: IncomingMessage, repository: Repository, what: string): Promise<never> {
+  const status = answer.statusCode ?? 0;
+  if (status !== 404 && status !== 416 && !isRetriableStatus(status)) return refuse(answer, repository, what);
+  const said = await readError(answer, repository.signal);
+  const { host } = repository.session.endpoint;
+  throw new TscomposeError(
+    "registry/unreachable",
+    `registry ${host} did not take ${what} (status ${status}): ${said.text ?? "no reason given"}`,
+  );
 }
 
 async function* countBytes(blob: Sending, offset: number): AsyncGenerator<Buffer> {
@@ -138,9 +152,13 @@ async function received(
   repository: Repository,
   place: URL,
 ): Promise<{ readonly offset: number; readonly place: URL } | undefined> {
-  const answer = await repository.session.request({ method: "GET", path: place });
+  const answer = await repository.session.request({
+    method: "GET",
+    path: place,
+  });
   const end = /^(?:bytes=)?0-(\d+)$/.exec(answer.headers.range ?? "")?.[1];
-  if (answer.statusCode !== 204) {
+  // "0-0" is said of nothing as well as of one byte.
+  if (answer.statusCode !== 204 || end === "0") {
     answer.resume();
     return undefined;
   }
@@ -158,7 +176,10 @@ export async function putManifest(
   const answer = await repository.session.request({
     method: "PUT",
     path: `v2/${repository.path}/manifests/${reference}`,
-    headers: { "content-type": manifest.descriptor.mediaType, "content-length": String(manifest.bytes.length) },
+    headers: {
+      "content-type": manifest.descriptor.mediaType,
+      "content-length": String(manifest.bytes.length),
+    },
     body: () => manifest.bytes,
     firstByteMs: answerMs,
   });
