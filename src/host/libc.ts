@@ -238,26 +238,27 @@ export async function syncfs(fd: number): Promise<void> {
   });
   check(result, "syncfs", `fd ${fd}`);
 }
+/** For values and lists of extended attributes, which have at most 64 kB: read out before the next call. */
+const xattrBuffer = Buffer.alloc(65536);
 const lgetxattrFn = libc.func("long lgetxattr(const uint8_t *, const uint8_t *, _Out_ uint8_t *, size_t)");
 /** The value, or undefined when there is none or the file system has no xattrs. */
 export function lgetxattr(path: PathBytes, name: string): Buffer | undefined {
-  const buffer = Buffer.alloc(65536);
-  const length = Number(lgetxattrFn(cString(path), cString(name), buffer, buffer.length));
-  if (length >= 0) return Buffer.from(buffer.subarray(0, length));
+  const length = Number(lgetxattrFn(cString(path), cString(name), xattrBuffer, xattrBuffer.length));
+  if (length >= 0) return Buffer.from(xattrBuffer.subarray(0, length));
   const errno = errnoNames.get(koffi.errno());
   if (errno === "ENODATA" || errno === "EOPNOTSUPP" || errno === "ENOTSUP") return undefined;
   return throwErrno("lgetxattr", `${name} ${show(path)}`);
 }
 const llistxattrFn = libc.func("long llistxattr(const uint8_t *, _Out_ uint8_t *, size_t)");
 export function llistxattr(path: PathBytes): readonly string[] {
-  const buffer = Buffer.alloc(65536);
-  const length = Number(llistxattrFn(cString(path), buffer, buffer.length));
+  const length = Number(llistxattrFn(cString(path), xattrBuffer, xattrBuffer.length));
   if (length < 0) {
     const errno = errnoNames.get(koffi.errno());
     if (errno === "EOPNOTSUPP" || errno === "ENOTSUP") return [];
     return throwErrno("llistxattr", show(path));
   }
-  return buffer
+  if (length === 0) return [];
+  return xattrBuffer
     .subarray(0, length)
     .toString("latin1")
     .split("\0")

@@ -2,6 +2,7 @@
  *  Arguments: `--runs N` (default 5), `--services 1,5,20,50`, `--only TOPIC[,TOPIC]`, `--json`. */
 import { parseArgs } from "node:util";
 import { busyboxArchive } from "../support/workspace.ts";
+import { builds } from "./builds.ts";
 import { commands } from "./commands.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { type Bench, table, type Topic } from "./measure.ts";
@@ -10,7 +11,7 @@ import { pull } from "./pull.ts";
 import { type Side, startDocker, startTscompose } from "./sides.ts";
 import { throughput } from "./throughput.ts";
 
-const topics: readonly Topic[] = [lifecycle, commands, networks, throughput, pull];
+const topics: readonly Topic[] = [lifecycle, commands, networks, throughput, pull, builds];
 
 const { values } = parseArgs({
   options: {

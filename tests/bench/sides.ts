@@ -14,6 +14,8 @@ export interface Side {
   readonly socketPath: string;
   /** Runs `<tool> ARGS` for the project in `cwd`; throws with its output when it fails. @returns milliseconds */
   compose(args: readonly string[], cwd: string): number;
+  /** Builds the folder, which has a Dockerfile, and a compose file that says `build: .`. @returns milliseconds */
+  build(folder: string, flags: readonly string[]): number;
   pull(reference: string): number;
   removeImage(reference: string): void;
   load(archive: string): void;
@@ -88,6 +90,7 @@ export function startTscompose(): Side {
     name: "tscompose",
     socketPath: join(runRoot, "docker.sock"),
     compose: run,
+    build: (folder, flags) => run(["build", ...flags], folder),
     pull: (reference) => {
       const project = join(root, "pull");
       mkdirSync(project, { recursive: true });
@@ -139,6 +142,7 @@ export function startDocker(): Side | undefined {
     name: "docker",
     socketPath: engine.host.replace("unix://", ""),
     compose: (args, cwd) => timed(join(directory, "bin/docker-compose"), args, { env, cwd }),
+    build: (folder, flags) => timed(docker, ["build", "-t", "bench-build", ...flags, "."], { env, cwd: folder }),
     pull: (reference) => timed(docker, ["pull", "-q", reference], { env }),
     removeImage: (reference) => void spawnSync(docker, ["rmi", "-f", reference], { env }),
     load: (archive) => void timed(docker, ["load", "-q", "-i", archive], { env }),
