@@ -34,14 +34,25 @@ export function interfaceIndex(netns: number, name: string): number {
   }
 }
 
+/** The kernel deletes one link after the other, and each call holds a thread meanwhile: more at once gain nothing, and there are only
+ *  so many threads. */
+const deletionsAtOnce = 4;
+let deleting = 0;
+const waiting: (() => void)[] = [];
+
 /** Of the host's namespace, on another thread. @throws host/syscall-failed */
 export async function deleteLinks(names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
+  if (deleting >= deletionsAtOnce) await new Promise<void>((turn) => waiting.push(turn));
+  else deleting += 1;
   const socket = new NetlinkSocket(NETLINK_ROUTE);
   try {
     const [error] = await socket.tryAllOnThread(names.map(deleteLink));
     if (error !== undefined) throw error;
   } finally {
     socket.close();
+    const next = waiting.shift();
+    if (next === undefined) deleting -= 1;
+    else next(); // takes over the place
   }
 }

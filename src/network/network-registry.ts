@@ -3,13 +3,12 @@ import { randomBytes } from "node:crypto";
 import { errorMessage, TscomposeError } from "../errors.ts";
 import type { NetworkCreateBody } from "../engine/types.ts";
 import { formatNanoseconds, realtimeNs } from "../host/clock.ts";
-import { NetlinkSocket } from "../host/netlink.ts";
-import { deleteLink } from "../host/rtnetlink.ts";
 import { findLink } from "../host/rtnetlink-list.ts";
 import { ensureBridge, isWhole } from "./bridge-device.ts";
 import { formatAddress, formatSubnet, overlaps, parseSubnet, sizeOf, type Family, type Subnet } from "./cidr.ts";
 import type { NetworkContext } from "./context.ts";
 import { chooseSubnet, type TakenSubnet } from "./default-pools.ts";
+import { deleteLinks } from "./endpoint-links.ts";
 import { networkRules } from "./firewall/rules.ts";
 import { readHostSubnets } from "./host-subnets.ts";
 import { modeOf } from "./child-link.ts";
@@ -21,7 +20,6 @@ import { predefinedNames, type NetworkRecord, type PoolRecord } from "./network-
 import type { NetworkStore } from "./network-store.ts";
 import { invalidNetwork, validateNetwork, type NetworkPlan } from "./validate-network.ts";
 
-const NETLINK_ROUTE = 0;
 const ownerOf = (network: LiveNetwork): string => `net:${network.id}`;
 
 export class NetworkRegistry {
@@ -173,22 +171,11 @@ export class NetworkRegistry {
     this.#context.isolation.remove(record);
     const rules = this.#context.firewall.remove(ownerOf(network));
     // A bridge that was there before us stays; the one of our own naming is ours.
-    const links =
-      record.ownsBridge && record.bridgeName !== "" ? this.#deleteLink(record.bridgeName) : Promise.resolve();
+    const links = record.ownsBridge && record.bridgeName !== "" ? deleteLinks([record.bridgeName]) : Promise.resolve();
     const results = await Promise.allSettled([rules, links]);
     const errors = results.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) throw new AggregateError(errors, `network ${record.name} could not be removed entirely`);
-  }
-
-  async #deleteLink(name: string): Promise<void> {
-    const socket = new NetlinkSocket(NETLINK_ROUTE);
-    try {
-      const [error] = await socket.tryAllOnThread([deleteLink(name)]);
-      if (error !== undefined) throw error;
-    } finally {
-      socket.close();
-    }
   }
 
   #toRecord(plan: NetworkPlan, id: string): NetworkRecord {

@@ -2,6 +2,7 @@
  *  TSCOMPOSE_CYCLES: how often a container joins and leaves (50; 10,000 is what must hold). */
 import { expect, test } from "vitest";
 import { takeSnapshot, compareSnapshots } from "../../support/leak-audit.ts";
+import { deleteLinks } from "../../../src/network/endpoint-links.ts";
 import { endpoint, Lab } from "./lab.ts";
 
 const networks = Number(process.env["TSCOMPOSE_NETWORKS"] ?? "32");
@@ -68,3 +69,8 @@ test(
   },
   60_000 + cycles * 200,
 );
+
+test("thousands of links may go at once: they wait for their turn", async () => {
+  const going = Array.from({ length: 3000 }, (_, n) => deleteLinks([`tsxgone${n}`]));
+  expect(await Promise.all(going)).toHaveLength(3000);
+});
