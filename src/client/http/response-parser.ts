@@ -57,9 +57,13 @@ export class ResponseParser {
   finish(): void {
     if (this.#state === "over") return;
     if (this.#state !== "until-close") {
-      throw new TscomposeError("engine/unreachable", "the engine's answer ended early: it was stopped meanwhile", {
-        hint: "see whether it runs: tscompose engine status",
-      });
+      throw new TscomposeError(
+        "engine/unreachable",
+        "the engine's answer ended early: it failed, or was stopped meanwhile",
+        {
+          hint: "see whether it runs: tscompose engine status",
+        },
+      );
     }
     this.#end();
   }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import type { Container } from "../../../src/client/container.ts";
 import { EngineProcess } from "../../support/engine-process.ts";
 import { tarOf } from "../engine-streams/engine-exec.ts";
 import {
@@ -109,6 +110,17 @@ test("a working directory in a volume that is being swapped is made inside", asy
   }
 });
 
+/** What came of it: a tree that changes while it is sent may end the answer early. */
+async function download(container: Container, path: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of await container.getArchive({ path })) chunks.push(chunk as Buffer);
+  } catch {
+    // refused, or cut short
+  }
+  return Buffer.concat(chunks);
+}
+
 test("copying into and out of a container that swaps its directories gains nothing and changes nothing", async () => {
   const link = `rm -rf /tmp/dir /tmp/link; mkdir /tmp/dir; echo own > /tmp/dir/passwd; ln -s ${canary.folder} /tmp/link`;
   const id = await engine.run(["sh", "-c", `${link}; exec /h/hostile swap /tmp/dir /tmp/link`], {
@@ -120,7 +132,7 @@ test("copying into and out of a container that swaps its directories gains nothi
   for (let round = 0; round < races; round++) {
     await container.putArchive(upload, { path: "/tmp/dir" }).catch(() => undefined);
     for (const path of ["/tmp/dir", "/tmp/dir/.", "/tmp/dir/passwd", "/tmp/dir/sub/deeper/secret"]) {
-      const tar = await container.getArchive({ path }).then(buffer, () => Buffer.alloc(0));
+      const tar = await download(container, path);
       expect(tar.includes(canaryText)).toBe(false);
       await container.infoArchive({ path }).catch(() => undefined);
     }
@@ -134,7 +146,7 @@ test("copying with a volume that is being swapped for a symlink below the mount 
   const before = foreignMounts(engine);
   for (let round = 0; round < races; round++) {
     await container.putArchive(tarOf({ note: "x" }), { path: "/v/dir/deeper" }).catch(() => undefined);
-    await container.getArchive({ path: "/v/dir/deeper/" }).then(buffer, () => undefined);
+    await download(container, "/v/dir/deeper/");
     expect(foreignMounts(engine)).toEqual(before);
   }
 });
