@@ -27,7 +27,9 @@ let bundle: Promise<string> | undefined;
 /** The engine as one file, as it is shipped. */
 function bundleEngine(): Promise<string> {
   bundle ??= (async () => {
-    const outfile = join(repository, ".cache", `engine-${process.pid}`, "engine.cjs");
+    // Not by process number: runs beside this one may have the same, in namespaces of their own.
+    mkdirSync(join(repository, ".cache"), { recursive: true });
+    const outfile = join(mkdtempSync(join(repository, ".cache/engine-")), "engine.cjs");
     await build({
       absWorkingDir: repository,
       entryPoints: {
