@@ -46,6 +46,7 @@ check "the published port answers" hello "$(busybox nc 127.0.0.1 8080 < /dev/nul
 node /mnt/repo/tests/scenarios/cgroup-v2.lifecycle.mjs
 kill -9 "$(cut -d' ' -f1 /run/tscompose/engine.pid)"
 check "exec after kill -9 of the engine" adopted "$(inside default echo adopted)"
+. /mnt/repo/tests/scenarios/guest-networks.sh
 $tscompose down -v -t 0 || echo "FAIL down"
 $tscompose engine stop
 check "no cgroup is left" "" "$(find /sys/fs/cgroup -name '*tscompose*')"

@@ -46,9 +46,11 @@ int main(int argc, char **argv) {
   if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) { perror("connect"); return 1; }
   double start = now(), end = start, seconds = atof(argv[4]);
   long long sent = 0;
+  // A message of SCTP has to fit the receiver's window, best a packet.
+  size_t piece = protocol == 0 ? sizeof buffer : 1400;
   while ((end = now()) - start < seconds) {
     for (int i = 0; i < 8; i++) {
-      long n = send(fd, buffer, sizeof buffer, MSG_NOSIGNAL);
+      long n = send(fd, buffer, piece, MSG_NOSIGNAL);
       if (n < 0) { perror("send"); return 1; }
       sent += n;
     }
