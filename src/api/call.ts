@@ -37,6 +37,8 @@ export type Reply =
       /** Whether the client may write to stdin. */
       readonly stdin: boolean;
       readonly contentType: string;
+      /** What the connection becomes; default `tcp`. */
+      readonly protocol?: "h2c";
     };
 type Headers = Readonly<Record<string, string>>;
 

@@ -18,7 +18,7 @@ export type HijackReply = Extract<Reply, { kind: "hijack" }>;
  *  type is always raw-stream, even with frames. */
 export async function runHijack(socket: Duplex, reply: HijackReply, upgraded: boolean): Promise<void> {
   const head = upgraded
-    ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${reply.contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n`
+    ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${reply.contentType}\r\nConnection: Upgrade\r\nUpgrade: ${reply.protocol ?? "tcp"}\r\n`
     : `HTTP/1.1 200 OK\r\nContent-Type: ${rawStream}\r\n`;
   socket.write(`${head}${headerLines()}\r\n`);
   pumpInput(socket, reply);

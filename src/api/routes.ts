@@ -122,6 +122,7 @@ export const routes = {
   imageTag: { ...json, method: "POST", path: "/images/{name*}/tag", query: ["repo", "tag"] },
   imageRemove: { ...json, method: "DELETE", path: "/images/{name*}", query: ["force", "noprune", "platforms"] },
   imageDistribution: { ...json, method: "GET", path: "/distribution/{name*}/json" },
+  session: { method: "POST", path: "/session", query: [], mode: "hijack" },
   build: {
     method: "POST",
     path: "/build",

@@ -33,6 +33,8 @@ export interface BuildRequest {
   /** Relative to the context. */
   readonly dockerfile: string;
   readonly dockerfileText: string | undefined;
+  /** Empty: that of the engine. */
+  readonly platforms: readonly string[];
   /** Of `POST /build`. */
   readonly query: Readonly<Record<string, unknown>>;
   readonly entitlements: readonly string[];
@@ -69,11 +71,8 @@ function secretsOf(project: Project, service: string, build: Build): readonly Se
   });
 }
 
-function platformOf(service: string, spec: Service, build: Build): string | undefined {
-  const platforms = build.platforms ?? [];
-  if (spec.platform !== undefined) return spec.platform;
-  if (platforms.length <= 1) return platforms[0];
-  throw unsupported(service, "platforms with several entries", "set platform on the service, and build one at a time");
+function platformsOf(spec: Service, build: Build): readonly string[] {
+  return spec.platform === undefined ? (build.platforms ?? []) : [spec.platform];
 }
 
 const remote = /^(?:https?|git|ssh):\/\/|^git@|^github\.com\//;
@@ -138,7 +137,8 @@ export function buildRequest(project: Project, service: string, overrides: Build
     ),
     dockerfile: build.dockerfile ?? "Dockerfile",
     dockerfileText: build.dockerfile_inline,
-    query: queryOf({ project, service, spec, build, reference }, overrides),
+    platforms: platformsOf(spec, build),
+    query: queryOf({ project, service, build, reference }, overrides),
     entitlements: [...(build.entitlements ?? []), ...(build.privileged === true ? ["security.insecure"] : [])],
     noCacheFilter: build.no_cache_filter ?? [],
     secrets: secretsOf(project, service, build),
@@ -150,13 +150,12 @@ export function buildRequest(project: Project, service: string, overrides: Build
 interface Subject {
   readonly project: Project;
   readonly service: string;
-  readonly spec: Service;
   readonly build: Build;
   readonly reference: string;
 }
 
 function queryOf(
-  { project, service, spec, build, reference }: Subject,
+  { project, service, build, reference }: Subject,
   overrides: BuildOverrides,
 ): Readonly<Record<string, unknown>> {
   const shmSize = build.shm_size === undefined ? undefined : parseBytes(build.shm_size);
@@ -170,7 +169,6 @@ function queryOf(
       [labelNames.project]: project.name,
       [labelNames.service]: service,
     }),
-    platform: platformOf(service, spec, build),
     nocache: overrides.noCache || build.no_cache === true ? "1" : undefined,
     pull: overrides.pull || build.pull === true ? "1" : undefined,
     networkmode: build.network,

@@ -12,12 +12,15 @@ export interface BuildPeer {
   readonly own: boolean;
   /** It is on this machine: it reads folders and sockets itself. */
   readonly local: boolean;
+  /** `linux/amd64`. */
+  readonly platform: string;
 }
 
 export async function buildPeer({ docker }: ComposeContext): Promise<BuildPeer> {
   const version = await docker.version();
   const own = version.Platform?.Name === "tscompose";
-  return { own, local: own && docker.modem.address.kind === "unix" };
+  const platform = `${version.Os}/${version.Arch}`;
+  return { own, local: own && docker.modem.address.kind === "unix", platform };
 }
 
 export interface SendOptions {
@@ -35,6 +38,7 @@ export async function sendBuild(
   { request, options }: { readonly request: BuildRequest; readonly options: SendOptions },
 ): Promise<AsyncIterable<ProgressMessage>> {
   checkPeer(service, request, options);
+  const platform = choosePlatform(context, service, { request, options });
   const { peer } = options;
   const [contexts, secrets, agents] = await Promise.all([
     namedContexts(context, service, { request, options }),
@@ -45,6 +49,7 @@ export async function sendBuild(
     const packed = await pack(context, request, as);
     return await context.docker.buildImage(Readable.from(packed.archive), {
       ...request.query,
+      ...(platform === undefined ? {} : { platform }),
       ...(request.context.kind === "remote" ? { remote: request.context.url } : { dockerfile: packed.dockerfile }),
       abortSignal: context.signal,
       registryconfig: await registryConfig(context, packed.bases),
@@ -58,6 +63,29 @@ export async function sendBuild(
     agents.close();
     throw error;
   }
+}
+
+/** The engine keeps one platform of an image: of several its own is built.
+ *  @throws request/unsupported where its own is not among them */
+function choosePlatform(
+  context: ComposeContext,
+  service: string,
+  { request, options }: { readonly request: BuildRequest; readonly options: SendOptions },
+): string | undefined {
+  const { platforms } = request;
+  if (platforms.length <= 1) return platforms[0];
+  const { platform } = options.peer;
+  const own = platforms.find((given) => given === platform || given.startsWith(`${platform}/`));
+  if (own === undefined)
+    throw new TscomposeError(
+      "request/unsupported",
+      `service ${service}: build.platforms has several entries, and none is ${platform}, the engine's own`,
+      { hint: "set platform on the service, and build one at a time" },
+    );
+  context.onWarning(
+    `service ${service}: of build.platforms only ${own} is built: images of several platforms cannot be made`,
+  );
+  return own;
 }
 
 /** An engine behind a forwarded socket looks like one on this machine, until it is asked for a folder. */

@@ -74,7 +74,7 @@ function requestOf(call: Call): BuildRequest {
     noCache: noCache ? "all" : own.noCacheFilter.length > 0 ? own.noCacheFilter : "none",
     pull: readBoolean(query, "pull"),
     quiet: readBoolean(query, "q"),
-    rich: own.rich,
+    progress: own.rich ? "steps" : version === "2" ? "trace" : "classic",
     network: readText(query, "networkmode"),
     extraHosts: extraHosts(call),
     limits: limitsOf(call),

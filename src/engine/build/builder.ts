@@ -30,6 +30,7 @@ import { ClassicProgress } from "./solve/classic-progress.ts";
 import type { DockerfileSource } from "./solve/dockerfile-of.ts";
 import type { BuildEvent } from "./solve/events.ts";
 import { StepProgress } from "./solve/step-progress.ts";
+import { TraceProgress } from "./solve/trace-progress.ts";
 import { RemoteOrigins } from "./solve/remote-origins.ts";
 import { removeLeftovers } from "./solve/run-container.ts";
 import type { BuildRoots } from "./solve/run-container.ts";
@@ -144,6 +145,12 @@ async function closeWorkspace(parts: Parts, workspace: Workspace): Promise<void>
     parts.engine.log("warn", `the files of a build could not be removed: ${errorMessage(problem)}`);
 }
 
+const progressLines = {
+  classic: () => new ClassicProgress(),
+  steps: () => new StepProgress(),
+  trace: () => new TraceProgress(),
+} as const satisfies Readonly<Record<BuildRequest["progress"], unknown>>;
+
 /** Runs the build while its lines are read. A reader that leaves ends it. */
 async function* progressOf(
   parts: Parts,
@@ -159,11 +166,11 @@ async function* progressOf(
   });
   const gone = new AbortController();
   const signal = AbortSignal.any([request.signal, gone.signal]);
-  const progress = request.rich ? new StepProgress() : new ClassicProgress();
+  const progress = progressLines[request.progress]();
   const emit = (event: BuildEvent): void => {
     if (request.quiet) return;
     for (const message of progress.messages(event)) queue.push(message);
-    if (event.kind === "planned" && request.rich) {
+    if (event.kind === "planned" && request.progress === "steps") {
       const text = { name: started.source.name, text: started.source.text };
       for (const finding of event.findings) queue.push({ aux: { warning: renderFinding(finding, text) } });
     }
@@ -177,7 +184,7 @@ async function* progressOf(
         queue.end();
       },
       (error: unknown) => {
-        const told = request.rich ? withExcerpt(error, started.source) : error;
+        const told = request.progress === "steps" ? withExcerpt(error, started.source) : error;
         queue.fail(told instanceof Error ? told : new Error(String(told)));
       },
     );

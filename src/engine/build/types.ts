@@ -45,8 +45,8 @@ export interface BuildRequest {
   /** Ask the registry for newer base images. */
   readonly pull: boolean;
   readonly quiet: boolean;
-  /** The client is our own: warnings of the build checks, and failures with the lines of the Dockerfile. */
-  readonly rich: boolean;
+  /** `steps`: the client is our own and hears of steps, warnings, failures with the lines of the Dockerfile. `trace`: BuildKit's. */
+  readonly progress: "classic" | "steps" | "trace";
   /** Of RUN: `default`, `none` or `host`. */
   readonly network: string | undefined;
   readonly extraHosts: readonly string[];

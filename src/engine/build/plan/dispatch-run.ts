@@ -163,6 +163,7 @@ export function dispatchRun(dispatch: CommandDispatch, instruction: RunInstructi
   const network = instruction.flagsUsed.includes("network") ? instruction.network : context.options.network;
   context.steps.push({
     kind: "run",
+    platform: state.platform ?? context.options.buildPlatform,
     id: context.steps.length,
     title: nextTitle(state, shown, command.onbuild),
     source: instruction.source,

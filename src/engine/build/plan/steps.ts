@@ -76,6 +76,8 @@ export interface StepSsh {
 
 export interface RunStep extends StepCommon {
   readonly kind: "run";
+  /** Of the files that it runs in. */
+  readonly platform: Platform;
   readonly args: readonly string[];
   /** `NAME=value`, each name once. */
   readonly env: readonly string[];

@@ -1,6 +1,16 @@
 /** RUN: a container over the files so far, with the mounts of the step; what it changes is the layer. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TscomposeError } from "../../../errors.ts";
@@ -12,6 +22,8 @@ import {
   RESOLVE_NO_MAGICLINKS,
   syscallErrno,
 } from "../../../host/libc.ts";
+import { formatPlatform, hostPlatform } from "../../images/platform.ts";
+import type { Platform } from "../../images/platform.ts";
 import type { ResolvedMount } from "../../containers/record.ts";
 import { copyEntry } from "../files/copy-tree.ts";
 import { shown, toBytes, Tree } from "../files/tree.ts";
@@ -222,6 +234,26 @@ function checkEntitlements(scope: BuildScope, step: RunStep): void {
     });
 }
 
+/** Kernels run programs of these machines besides their own. */
+const relatives: Readonly<Record<string, readonly string[]>> = { amd64: ["386"], arm64: ["arm"] };
+
+/** @throws build/failed where programs of the platform cannot run here */
+function checkPlatform(scope: BuildScope, platform: Platform): void {
+  const own = hostPlatform(scope.engine.host.arch);
+  const { architecture } = platform;
+  if (architecture === own.architecture || relatives[own.architecture]?.includes(architecture) === true) return;
+  const interpreter = interpreters[architecture] ?? architecture;
+  if (existsSync(`/proc/sys/fs/binfmt_misc/qemu-${interpreter}`)) return;
+  throw new TscomposeError(
+    "build/failed",
+    `programs for ${formatPlatform(platform)} cannot run on this machine, which is ${formatPlatform(own)}`,
+    { hint: "install qemu-user-static (Debian), which registers qemu with binfmt_misc, or build on such a machine" },
+  );
+}
+
+/** What qemu calls them. */
+const interpreters: Readonly<Record<string, string>> = { arm64: "aarch64", amd64: "x86_64", "386": "i386" };
+
 /** @throws build/failed with `exitCode` in its details for a program that ends with another code than 0; aborted */
 export async function runRun(
   scope: BuildScope,
@@ -229,6 +261,7 @@ export async function runRun(
   at: { readonly rootfs: string; readonly sourceOf: SourceDirectory; readonly onOutput: (data: Buffer) => void },
 ): Promise<void> {
   checkEntitlements(scope, step);
+  checkPlatform(scope, step.platform);
   const id = randomBytes(32).toString("hex");
   const prepared = await prepare(scope, step, { sourceOf: at.sourceOf, id });
   try {

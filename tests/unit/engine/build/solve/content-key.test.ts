@@ -4,6 +4,7 @@ import { contentKey, type KeyFacts } from "../../../../../src/engine/build/solve
 
 const step: RunStep = {
   kind: "run",
+  platform: { os: "linux", architecture: "amd64", variant: undefined },
   id: 3,
   title: "[2/2] RUN make",
   source: "RUN make",
