@@ -10,7 +10,6 @@ import * as exec from "./exec.ts";
 import * as images from "./images.ts";
 import * as networks from "./networks.ts";
 import * as registry from "./registry.ts";
-import { refuse } from "./refused.ts";
 import { session } from "./session.ts";
 import * as system from "./system.ts";
 import * as volumes from "./volumes.ts";
@@ -73,7 +72,6 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imageTag: images.tag,
   imageRemove: images.remove,
   imageDistribution: registry.distribution,
-  imageDistribution: refuse("asking a registry for a digest", "pull the image and inspect it"),
   session,
   build: build.build,
   buildPrune,
