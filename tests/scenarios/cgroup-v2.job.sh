@@ -7,6 +7,7 @@ check() { # NAME EXPECTED ACTUAL
 }
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || { echo "FAIL this is not cgroup v2"; exit 1; }
 $tscompose doctor || echo "FAIL doctor"
+echo dockremap:300000:65536 | tee /etc/subuid > /etc/subgid
 mkdir -p /root/project && cd /root/project || exit 1
 cat > compose.yaml <<YAML
 services:
@@ -26,6 +27,32 @@ services:
     image: busybox:latest
     command: sleep 600
     depends_on: {default: {condition: service_healthy}}
+  resources:
+    image: busybox:latest
+    command: sleep 600
+    deploy:
+      resources:
+        limits: {cpus: "0.25", memory: 48m, pids: 15}
+        reservations: {memory: 16m}
+    cpu_shares: 512
+    cpuset: "0"
+    cap_add: [SYS_RESOURCE]
+    blkio_config:
+      device_write_bps: [{path: /dev/vda, rate: 1mb}]
+  bare:
+    image: busybox:latest
+    command: sleep 600
+    cap_drop: [ALL]
+    cap_add: [CAP_SYS_RESOURCE]
+    security_opt: [apparmor=unconfined]
+  shifted:
+    image: busybox:latest
+    command: sleep 600
+    cap_drop: [SYS_RESOURCE]
+    userns_mode: private
+    volumes: ["owned:/owned"]
+volumes:
+  owned:
 YAML
 $tscompose load -q -i /mnt/repo/.cache/images/busybox.tar || echo "FAIL load"
 $tscompose up -d --wait || { echo "FAIL up"; cat /run/tscompose/engine.log; }
@@ -41,6 +68,61 @@ check "cgroup namespace" "0::/" "$(inside default sh -c 'grep ^0: /proc/self/cgr
 inside limited sh -c 'head -c 200m /dev/zero | tail > /dev/null' > /dev/null 2>&1
 check "memory limit bites (exit code)" 137 "$?"
 check "names resolve" yes "$(inside after nslookup default 2>&1 | grep -qE 'Address.*[0-9]+\.[0-9]+' && echo yes)"
+# What a busy loop gets in two seconds of 0.5 cpus, in hundredths: 100 at most, and room for a machine that is late.
+ticks=$(inside limited sh -c 'while :; do :; done & sleep 2; cut -d" " -f14 /proc/$!/stat; kill $!')
+check "cpu limit bites ($ticks ticks)" yes "$([ "$ticks" -gt 0 ] && [ "$ticks" -lt 140 ] && echo yes)"
+check "cpu limit throttles" yes "$(inside limited sh -c 'sed -n "s/^nr_throttled //p" /sys/fs/cgroup/cpu.stat' | grep -q '^[1-9]' && echo yes)"
+# One exec for many files: each costs more than a second here.
+files=$(inside resources sh -c 'cd /sys/fs/cgroup; cat cpu.max memory.max memory.low pids.max cpu.weight cpuset.cpus io.max; sed -n "s/^CapBnd:.//p" /proc/1/status')
+line() { echo "$files" | sed -n "$1p"; }
+check "deploy.resources cpu.max" "25000 100000" "$(line 1)"
+check "deploy.resources memory.max" 50331648 "$(line 2)"
+check "deploy.resources memory.low" 16777216 "$(line 3)"
+check "deploy.resources pids.max" 15 "$(line 4)"
+check "cpu_shares as cpu.weight" 20 "$(line 5)"
+check "cpuset.cpus" 0 "$(line 6)"
+check "io.max" "254:0 rbps=max wbps=1048576 riops=max wiops=max" "$(line 7)"
+check "SYS_RESOURCE added" 00000000a90425fb "$(line 8)" # the capability that the machine of the other tests does not have
+# Two MiB at one a second, in hundredths of a second by the container's clock.
+took=$(inside resources sh -c 'now() { tr -d . < /proc/uptime | cut -d" " -f1; }; a=$(now); dd if=/dev/zero of=/f bs=64k count=32 conv=fsync 2> /dev/null; echo $(($(now) - a))')
+check "io limit bites ($took)" yes "$([ "$took" -ge 100 ] && echo yes)"
+files=$(inside bare sh -c 'sed -n "s/^CapBnd:.//p" /proc/1/status; cat /proc/1/attr/current')
+check "SYS_RESOURCE alone" 0000000001000000 "$(line 1)"
+check "AppArmor unconfined when asked" "unconfined" "$(line 2)"
+files=$(inside shifted sh -c 'sed -n "s/^CapBnd:.//p" /proc/1/status; cat /proc/self/uid_map | tr -s " " | sed "s/^ //"; touch /owned/f; stat -c "%u %g" /owned/f')
+check "SYS_RESOURCE dropped" 00000000a80425fb "$(line 1)"
+check "user namespace" "0 300000 65536" "$(line 2)"
+check "owner inside" "0 0" "$(line 3)"
+check "owner outside" "0 0" "$(stat -c '%u %g' /var/lib/tscompose/volumes/*owned*/*/f)"
+check "owner of the process outside" 300000 "$(stat -c %u "/proc/$(pgrep -u 300000 -o sleep)")"
+files=$(inside default cat /proc/1/attr/current /proc/self/attr/current)
+check "AppArmor by default" "tscompose-default (enforce)" "$(line 1)"
+check "AppArmor in an exec" "tscompose-default (enforce)" "$(line 2)"
+printf 'profile tscompose-default {}' | apparmor_parser -K -R && $tscompose restart -t 0 default > /dev/null 2>&1
+check "AppArmor profile loaded again" "tscompose-default (enforce)" "$(inside default cat /proc/1/attr/current)"
+cat > ask.cjs <<'JS'
+const { request } = require("node:http");
+const call = (method, path, body) => new Promise((done, fail) => {
+  const asked = request({ socketPath: "/run/tscompose/docker.sock", method, path, headers: { "content-type": "application/json" } }, (answer) => {
+    let text = "";
+    answer.on("data", (chunk) => (text += chunk)).on("end", () => done(JSON.parse(text || "{}")));
+  }).on("error", fail);
+  asked.end(body === undefined ? undefined : JSON.stringify(body));
+});
+(async () => {
+  const name = "project-limited-1";
+  if (process.argv[2] === "update") console.log(JSON.stringify((await call("POST", `/containers/${name}/update`, { PidsLimit: 30, NanoCpus: 250000000, Memory: 80 << 20, MemorySwap: 80 << 20 })).Warnings));
+  const { HostConfig: h } = await call("GET", `/containers/${name}/json`);
+  console.log(h.PidsLimit, h.NanoCpus, h.Memory);
+})();
+JS
+check "update of a running container" "[] 30 250000000 83886080" "$(node ask.cjs update | tr '\n' ' ' | sed 's/ $//')"
+check "update reaches the kernel" "30 25000 100000 83886080" "$(inside limited sh -c 'cd /sys/fs/cgroup; echo $(cat pids.max cpu.max memory.max)')"
+echo 25 > "$(echo /sys/fs/cgroup/tscompose-*/"$($tscompose ps -q limited)")/pids.max"
+check "inspect reads the kernel" "25 250000000 83886080" "$(node ask.cjs)"
+printf 'services: {s: {image: "busybox:latest", mem_swappiness: 10}}' > refused.yaml
+check "a limit of version 1 is refused by name" yes "$($tscompose -p refused -f refused.yaml up -d 2>&1 | grep -q 'MemorySwappiness.*cgroup version 2' && echo yes)"
+$tscompose -p refused -f refused.yaml down > /dev/null 2>&1
 check "pids limit bites" yes "$(inside limited sh -c 'for i in $(seq 60); do sleep 20 & done' 2>&1 | grep -q 'fork' && echo yes)"
 check "the published port answers" hello "$(busybox nc 127.0.0.1 8080 < /dev/null)"
 node /mnt/repo/tests/scenarios/cgroup-v2.lifecycle.mjs
