@@ -22,5 +22,5 @@ describe("on cgroup v2 under systemd", () => {
     } finally {
       rmSync(results, { recursive: true, force: true });
     }
-  }, 480_000);
+  }, 900_000);
 });
