@@ -4,15 +4,15 @@ import { parseArgs } from "node:util";
 import { busyboxArchive } from "../support/workspace.ts";
 import { builds } from "./builds.ts";
 import { commands } from "./commands.ts";
+import { images } from "./images.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { type Bench, table, type Topic } from "./measure.ts";
 import { names } from "./names.ts";
 import { networks } from "./networks.ts";
-import { pull } from "./pull.ts";
 import { type Side, startDocker, startTscompose } from "./sides.ts";
 import { throughput } from "./throughput.ts";
 
-const topics: readonly Topic[] = [lifecycle, commands, networks, names, throughput, pull, builds];
+const topics: readonly Topic[] = [lifecycle, commands, networks, names, throughput, images, builds];
 
 const { values } = parseArgs({
   options: {

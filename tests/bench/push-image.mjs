@@ -1,23 +1,26 @@
-// Pushes a root file system tar as an image of three gzip layers: push-image.mjs REFERENCE ROOTFS.tar WORKDIR
+// Pushes a root file system tar as an image of three gzip layers, or one: push-image.mjs REFERENCE ROOTFS.tar WORKDIR [1|3]
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
-const [reference, rootfs, work] = process.argv.slice(2);
+const [reference, rootfs, work, count = "3"] = process.argv.slice(2);
 const [, registry, name, tag] = /^([^/]+)\/(.+):([^:]+)$/.exec(reference);
 const base = `http://${registry}/v2/${name}`;
 
 // Three layers: /usr/lib, the rest of /usr, and everything else.
 const tree = join(work, "tree");
-mkdirSync(tree);
-execFileSync("tar", ["-C", tree, "-xf", rootfs, "--exclude=./dev/*"]);
-const parts = [
+if (!existsSync(tree)) {
+  mkdirSync(tree);
+  execFileSync("tar", ["-C", tree, "-xf", rootfs, "--exclude=./dev/*"]);
+}
+const three = [
   ["-C", tree, "./usr/lib"],
   ["-C", tree, "--exclude=./usr/lib", "./usr"],
   ["-C", tree, "--exclude=./usr", "."],
 ];
+const parts = count === "1" ? [["-C", tree, "."]] : three;
 const layers = [];
 for (const part of parts) {
   const file = join(work, `layer-${layers.length}.tar`);

@@ -2,7 +2,7 @@
  *  line, as a user does; each has an engine that was started before anything is timed, with its run root in memory, as both have by
  *  default. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPeerEngine } from "../support/peers.ts";
@@ -17,6 +17,8 @@ export interface Side {
   /** Builds the folder, which has a Dockerfile, and a compose file that says `build: .`. @returns milliseconds */
   build(folder: string, flags: readonly string[]): number;
   pull(reference: string): number;
+  /** Gives a pulled image a second name and pushes that; only the push is timed. */
+  push(reference: string, target: string): number;
   removeImage(reference: string): void;
   load(archive: string): void;
   /** Resident kilobytes of the engine's processes, and of the monitors of all containers (proportional set size). */
@@ -99,6 +101,18 @@ export function startTscompose(): Side {
         cwd: project,
       });
     },
+    push: (reference, target) => {
+      const project = join(root, "push");
+      mkdirSync(project, { recursive: true });
+      const colon = target.lastIndexOf(":");
+      const query = `repo=${target.slice(0, colon)}&tag=${target.slice(colon + 1)}`;
+      const socket = join(runRoot, "docker.sock");
+      timed("curl", ["-sf", "-X", "POST", "--unix-socket", socket, `http://d/images/${reference}/tag?${query}`], {
+        env,
+      });
+      writeFileSync(join(project, "compose.yaml"), `services: {a: {image: "${target}", build: .}}\n`);
+      return run(["-p", "push", "push", "-q"], project);
+    },
     removeImage: (reference) =>
       void spawnSync("curl", [
         "-s",
@@ -144,6 +158,10 @@ export function startDocker(): Side | undefined {
     compose: (args, cwd) => timed(join(directory, "bin/docker-compose"), args, { env, cwd }),
     build: (folder, flags) => timed(docker, ["build", "-t", "bench-build", ...flags, "."], { env, cwd: folder }),
     pull: (reference) => timed(docker, ["pull", "-q", reference], { env }),
+    push: (reference, target) => {
+      timed(docker, ["tag", reference, target], { env });
+      return timed(docker, ["push", "-q", target], { env });
+    },
     removeImage: (reference) => void spawnSync(docker, ["rmi", "-f", reference], { env }),
     load: (archive) => void timed(docker, ["load", "-q", "-i", archive], { env }),
     cpuMs: () => cpuMs(engineProcesses()),
