@@ -507,6 +507,8 @@ export interface NetworkInspect {
   >;
   readonly Options: Readonly<Record<string, string>>;
   readonly Labels: Labels;
+  /** Ours, in lists only: subnets that the host reaches otherwise (a VPN's, say) and that overlap this network's. */
+  readonly Overlaps?: readonly string[];
 }
 
 export interface VolumeCreateBody {

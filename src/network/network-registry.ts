@@ -1,7 +1,7 @@
 /** The networks of one engine: made, found, removed; in the records, in the kernel and in the firewall. */
 import { randomBytes } from "node:crypto";
 import { errorMessage, TscomposeError } from "../errors.ts";
-import type { NetworkCreateBody } from "../engine/types.ts";
+import type { NetworkCreateBody, NetworkInspect } from "../engine/types.ts";
 import { formatNanoseconds, realtimeNs } from "../host/clock.ts";
 import { findLink } from "../host/rtnetlink-list.ts";
 import { ensureBridge, isWhole } from "./bridge-device.ts";
@@ -221,9 +221,25 @@ export class NetworkRegistry {
     const networks = this.all().flatMap(({ name, subnets }) =>
       subnets.map((subnet) => ({ subnet, owner: `network ${name}` })),
     );
-    const known = new Set(networks.map(({ subnet }) => subnetKey(subnet)));
-    const host = readHostSubnets(this.#context.netlink).filter((subnet) => !known.has(subnetKey(subnet)));
-    return [...networks, ...host.map((subnet) => ({ subnet, owner: "the host's routes and addresses" }))];
+    return [
+      ...networks,
+      ...this.#hostSubnets().map((subnet) => ({ subnet, owner: "the host's routes and addresses" })),
+    ];
+  }
+
+  /** Without those of our own bridges. */
+  #hostSubnets(): readonly Subnet[] {
+    const known = new Set(this.all().flatMap(({ subnets }) => subnets.map(subnetKey)));
+    return readHostSubnets(this.#context.netlink).filter((subnet) => !known.has(subnetKey(subnet)));
+  }
+
+  /** All networks, each with what the host has put on its addresses since it was made. */
+  list(): readonly NetworkInspect[] {
+    const host = this.#hostSubnets();
+    return this.all().map((network) => {
+      const found = host.filter((one) => network.subnets.some((subnet) => overlaps(subnet, one))).map(formatSubnet);
+      return found.length === 0 ? network.inspect() : { ...network.inspect(), Overlaps: [...new Set(found)] };
+    });
   }
 
   #allocate(family: Family, taken: readonly TakenSubnet[]): PoolRecord {

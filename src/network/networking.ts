@@ -52,7 +52,7 @@ export async function createNetworking(options: NetworkingOptions): Promise<Netw
       return { Id: network.id, Warning: warning };
     },
     inspect: (ref) => registry.resolve(ref).inspect(),
-    list: () => registry.all().map((network) => network.inspect()),
+    list: () => registry.list(),
     remove: async (ref) => await registry.remove(registry.resolve(ref)),
     faults: {
       list: () => faults.list(),

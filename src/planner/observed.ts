@@ -48,6 +48,8 @@ export interface ObservedNetwork {
   readonly project: string | undefined;
   readonly key: string | undefined;
   readonly configHash: string | undefined;
+  /** Subnets of the host that overlap the network's. */
+  readonly overlaps: readonly string[];
 }
 
 export interface ObservedVolume {
@@ -120,6 +122,7 @@ export function observedNetwork(network: NetworkInspect): ObservedNetwork {
     project: labels[label.project],
     key: labels[label.network],
     configHash: labels[label.configHash],
+    overlaps: network.Overlaps ?? [],
   };
 }
 

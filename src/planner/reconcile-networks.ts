@@ -20,12 +20,21 @@ export function reconcileNetworks(context: ReconcileContext): void {
       continue;
     }
     const live = findNetwork(context, key, name);
+    if (live !== undefined) warnOfOverlap(context, live);
     if (live === undefined) create(context, key, network, "does not exist");
     else if (live.configHash === undefined || live.project !== context.project.name) adopt(context, key, live);
     else if (live.name !== name) create(context, key, network, `renamed from ${live.name}`);
     else if (live.configHash !== networkConfigHash(network)) replace(context, key, network, live);
     else context.networks.set(key, { name, live, node: undefined });
   }
+}
+
+function warnOfOverlap({ warnings }: ReconcileContext, { name, overlaps }: ObservedNetwork): void {
+  if (overlaps.length === 0) return;
+  warnings.push(
+    `network ${name} is on addresses that this host now reaches elsewhere (${overlaps.join(", ")}): containers cannot reach what is there; ` +
+      "`down` and `up` give it another subnet, unless the file names one",
+  );
 }
 
 /** The one of that exact name wins; else the one that bears this project's label for the key. */

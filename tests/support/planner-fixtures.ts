@@ -94,6 +94,7 @@ export function upToDate(project: Project): ObservedState {
       project: project.name,
       key,
       configHash: networkConfigHash(network),
+      overlaps: [],
     })),
     volumes: Object.entries(project.volumes).map(([key, volume]) => ({
       name: volume.name ?? key,

@@ -133,7 +133,7 @@ export function simulate(project: Project, observed: ObservedState, plan: Plan):
 function networkOf(name: string, labels: Readonly<Record<string, string>>): ObservedNetwork {
   counter += 1;
   const { [label.project]: project, [label.network]: key, [label.configHash]: configHash } = labels;
-  return { id: `network-${counter}`, name, project, key, configHash };
+  return { id: `network-${counter}`, name, project, key, configHash, overlaps: [] };
 }
 
 function volumeOf(name: string, labels: Readonly<Record<string, string>>): ObservedVolume {

@@ -24,6 +24,22 @@ test("containers of one network reach each other by address, and the addresses a
   expect([last(a.ip), last(b.ip)]).toEqual([2, 3]);
 });
 
+test("a route that comes to overlap a network is told in the list, and a new network keeps clear of it", async () => {
+  const net = await lab.network("n1");
+  await lab.box("a", [net]);
+  const overlapsOf = (): readonly string[] | undefined =>
+    lab.networking.list().find(({ Name }) => Name === "n1")?.Overlaps;
+  expect(overlapsOf()).toBeUndefined();
+  const subnet = lab.networking.inspect("n1").IPAM.Config[0]?.Subnet ?? "";
+  const wide = subnet.replace(/\.\d+\/26$/, ".0/24");
+  execFileSync("ip", ["route", "add", "blackhole", wide]);
+  lab.onEnd(() => void execFileSync("ip", ["route", "del", "blackhole", wide]));
+  expect(overlapsOf()).toEqual([wide]);
+  await lab.network("n2");
+  const other = lab.networking.inspect("n2").IPAM.Config[0]?.Subnet ?? "";
+  expect(other.startsWith(wide.replace(/\.0\/24$/, "."))).toBe(false);
+});
+
 test("containers of different networks do not reach each other", async () => {
   const [n1, n2] = [await lab.network("n1"), await lab.network("n2")];
   const [a, b] = [await lab.box("a", [n1]), await lab.box("b", [n2])];

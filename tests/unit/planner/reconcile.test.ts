@@ -365,6 +365,15 @@ describe("a definition that changed", () => {
     expect(text).not.toContain("remove app_data");
   });
 
+  test("a network that a VPN has come to overlap is kept, with a warning that names the route", () => {
+    const project = aProject({ services: { web: {} } });
+    const state = upToDate(project);
+    const networks = state.networks.map((network) => ({ ...network, overlaps: ["10.8.0.0/16"] }));
+    const { plan, warnings } = reconcile(project, { ...state, networks }, defaultReconcileOptions);
+    expect(plan.nodes).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/network app_default .*10\.8\.0\.0\/16.*`down` and `up`/)]);
+  });
+
   test("a network of somebody else is used as it is, with a warning", () => {
     const project = aProject({ services: { web: {} } });
     const foreign = {
@@ -373,6 +382,7 @@ describe("a definition that changed", () => {
       project: undefined,
       key: undefined,
       configHash: undefined,
+      overlaps: [],
     };
     const { plan, warnings } = reconcile(project, { ...fresh(project), networks: [foreign] }, defaultReconcileOptions);
     expect(formatPlan(plan)).not.toContain("network");
