@@ -41,9 +41,25 @@ function* packChildren(dirFd: number, path: Buffer, state: PackState): Generator
   if (isOpaque(dirFd)) yield encodeHeader(whiteoutEntry(join(path, opaqueMarker)));
   for (const name of listAt(dirFd).toSorted((a, b) => a.compare(b))) {
     const stat = statAt(dirFd, name);
-    if (stat !== undefined) yield* packEntry({ dirFd, name, path: join(path, name), parent: path, stat }, state);
+    if (stat === undefined) continue;
+    const found = { dirFd, name, path: join(path, name), parent: path, stat };
+    try {
+      yield* packEntry(found, state);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // It went after it was listed, and before anything of it was packed: it is left out, and is no other name's first.
+      const inode = inodeOf(stat);
+      if (state.links.get(inode)?.equals(found.path) === true) state.links.delete(inode);
+    }
   }
 }
+
+/** EINVAL: what was a symbolic link is another thing now. */
+function isGone(error: unknown): boolean {
+  const code = libc.syscallErrno(error) ?? (error as NodeJS.ErrnoException).code;
+  return code === "ENOENT" || code === "EINVAL";
+}
+const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 interface Found {
   readonly dirFd: number;
@@ -60,7 +76,7 @@ function* packEntry(found: Found, state: PackState): Generator<Buffer> {
     yield encodeHeader(whiteoutEntry(join(found.parent, whiteoutName(found.name))));
     return;
   }
-  const inode = `${stat.dev}:${stat.ino}`;
+  const inode = inodeOf(stat);
   const first = stat.nlink > 1n && !stat.isDirectory() ? state.links.get(inode) : undefined;
   if (first !== undefined) {
     yield encodeHeader({ ...describe(found, "hardlink"), linkName: first });
