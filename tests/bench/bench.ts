@@ -48,7 +48,16 @@ try {
   if (docker === undefined) say("not run: no peer (../shared/peers); only tscompose is measured");
   else sides.push(docker);
   for (const side of sides) side.load(archive);
-  for (const topic of topics) if (wanted.includes(topic.name)) await topic.run(bench);
+  for (const topic of topics) {
+    if (!wanted.includes(topic.name)) continue;
+    try {
+      await topic.run(bench);
+    } catch (error) {
+      // What was measured before is shown all the same.
+      say(`${topic.name} failed: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    }
+  }
 } finally {
   for (const side of sides) side.stop();
 }

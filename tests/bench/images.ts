@@ -1,7 +1,7 @@
 /** Pull and push of an image of about 170 MB (Debian with Perl and Python) from and to Debian's docker-registry on loopback, in
  *  two shapes: three layers, and all of it in one. Pushes go to a registry that is empty each time, or nothing would be sent. */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -67,9 +67,12 @@ function pushImage(reference: string, work: string, layers: 1 | 3): void {
   const cached = join(repository, ".cache/bench-rootfs.tar");
   if (!existsSync(cached)) {
     mkdirSync(join(repository, ".cache"), { recursive: true });
-    execFileSync("mmdebstrap", ["--quiet", "--variant=minbase", "--include=perl,python3", "bookworm", cached], {
+    // Under its name only when it is whole.
+    const part = join(repository, ".cache/part-rootfs.tar");
+    execFileSync("mmdebstrap", ["--quiet", "--variant=minbase", "--include=perl,python3", "bookworm", part], {
       stdio: "ignore",
     });
+    renameSync(part, cached);
   }
   const script = join(repository, "tests/bench/push-image.mjs");
   execFileSync(process.execPath, [script, reference, cached, work, String(layers)], { stdio: "inherit" });
