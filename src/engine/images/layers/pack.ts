@@ -54,10 +54,10 @@ function* packChildren(dirFd: number, path: Buffer, state: PackState): Generator
   }
 }
 
-/** EINVAL: what was a symbolic link is another thing now. */
+/** EINVAL of readlink(2): what was a symbolic link is another thing now. Of a read it would be a fault after the header is out. */
 function isGone(error: unknown): boolean {
-  const code = libc.syscallErrno(error) ?? (error as NodeJS.ErrnoException).code;
-  return code === "ENOENT" || code === "EINVAL";
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return (libc.syscallErrno(error) ?? code) === "ENOENT" || (code === "EINVAL" && syscall === "readlink");
 }
 const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
