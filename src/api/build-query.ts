@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { TscomposeError } from "../errors.ts";
 import { registryCredentials } from "./bodies.ts";
 import { readShape } from "./shape.ts";
-import type { LocalFolder, NamedSource } from "../engine/build/types.ts";
+import type { CacheText, LocalFolder, NamedSource } from "../engine/build/types.ts";
 import type { RegistryCredentials, Ulimit } from "./wire.ts";
 
 /** What Docker's query has no place for: base64url of JSON. */
@@ -20,6 +20,8 @@ export interface OwnBuildOptions {
   readonly ssh: ReadonlyMap<string, string>;
   /** Stages. */
   readonly noCacheFilter: readonly string[];
+  readonly cacheFrom: readonly CacheText[];
+  readonly cacheTo: readonly CacheText[];
   readonly check: boolean;
   readonly debug: boolean;
   readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };
@@ -128,6 +130,24 @@ function namedSources(value: unknown): Readonly<Record<string, NamedSource>> {
   return Object.fromEntries(Object.entries(value).map(([name, source]) => [name, namedSource(source)]));
 }
 
+function cacheTexts(value: unknown, what: string): readonly CacheText[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw invalid(what);
+  return value.map((entry: unknown) => {
+    if (!isObject(entry) || typeof entry["text"] !== "string") throw invalid(what);
+    return {
+      text: entry["text"],
+      folder: entry["folder"] === undefined ? undefined : folderOf(entry["folder"], what),
+    };
+  });
+}
+
+/** `cachefrom`: a JSON list of images. @throws request/invalid */
+export function cacheSources(query: URLSearchParams): readonly CacheText[] {
+  const given = textList(jsonParameter(query, "cachefrom"), "cachefrom");
+  return given.filter((text) => text !== "").map((text) => ({ text, folder: undefined }));
+}
+
 const foreign: OwnBuildOptions = {
   rich: false,
   folder: undefined,
@@ -137,6 +157,8 @@ const foreign: OwnBuildOptions = {
   secrets: new Map(),
   ssh: new Map(),
   noCacheFilter: [],
+  cacheFrom: [],
+  cacheTo: [],
   check: false,
   debug: false,
   allow: { networkHost: false, insecure: false },
@@ -157,6 +179,8 @@ export function ownOptions(headers: IncomingHttpHeaders): OwnBuildOptions {
     secrets: new Map(secrets.map(([id, data]) => [id, Buffer.from(data, "base64")])),
     ssh: new Map(Object.entries(stringMap(value["ssh"], "ssh"))),
     noCacheFilter: textList(value["noCacheFilter"], "noCacheFilter"),
+    cacheFrom: cacheTexts(value["cacheFrom"], "cacheFrom"),
+    cacheTo: cacheTexts(value["cacheTo"], "cacheTo"),
     check: value["check"] === true,
     debug: value["debug"] === true,
     allow: { networkHost: allow.includes("network.host"), insecure: allow.includes("security.insecure") },

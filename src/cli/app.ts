@@ -8,7 +8,7 @@ import type { SupportedCommand } from "../spec/support.ts";
 
 import { connect } from "./connect.ts";
 import type { Globals } from "./globals.ts";
-import { localFolder } from "./local-folder.ts";
+import { localFolder, newFolder } from "./local-folder.ts";
 import { createProgress, type Progress } from "./progress/progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -112,6 +112,7 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
           return await packContext(request);
         },
         localFolder,
+        newFolder,
         packLayout: async function* (directory, name) {
           const { packLayout } = await import("./pack-layout.ts");
           yield* packLayout(directory, name);

@@ -36,8 +36,8 @@ function bakeTarget({
     args: parseJson(request.query["buildargs"]),
     labels: parseJson(request.query["labels"]),
     tags: [...(build.tags ?? []), request.reference],
-    "cache-from": build.cache_from,
-    "cache-to": build.cache_to,
+    "cache-from": request.cacheFrom,
+    "cache-to": request.cacheTo,
     target: build.target,
     secret: request.secrets.map(({ id, file, environment }) =>
       environment === undefined ? `id=${id},type=file,src=${file ?? ""}` : `id=${id},type=env,env=${environment}`,

@@ -14,6 +14,9 @@ export interface BuildOverrides {
   readonly args: Readonly<Record<string, string>>;
   readonly memoryBytes: number | undefined;
   readonly ssh: readonly SshSource[];
+  /** In front of the file's. */
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
 }
 
 export type ContextReference =
@@ -39,6 +42,9 @@ export interface BuildRequest {
   readonly query: Readonly<Record<string, unknown>>;
   readonly entitlements: readonly string[];
   readonly noCacheFilter: readonly string[];
+  /** `type=...,...`, or an image. */
+  readonly cacheFrom: readonly string[];
+  readonly cacheTo: readonly string[];
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshSource[];
   /** Attributes that have no effect here, for a warning. */
@@ -125,7 +131,7 @@ export function buildRequest(project: Project, service: string, overrides: Build
   if (spec === undefined || build === undefined) throw new Error(`service ${service} has no build`);
   checkIsolation(service, build);
   const reference = imageName(project, service, spec);
-  const ignored = (["cache_from", "cache_to", "provenance", "sbom"] as const).filter((key) => isGiven(build[key]));
+  const ignored = (["provenance", "sbom"] as const).filter((key) => isGiven(build[key]));
   return {
     reference,
     context: mainContext(service, build.context ?? "."),
@@ -141,6 +147,8 @@ export function buildRequest(project: Project, service: string, overrides: Build
     query: queryOf({ project, service, build, reference }, overrides),
     entitlements: [...(build.entitlements ?? []), ...(build.privileged === true ? ["security.insecure"] : [])],
     noCacheFilter: build.no_cache_filter ?? [],
+    cacheFrom: [...(overrides.cacheFrom ?? []), ...(build.cache_from ?? [])],
+    cacheTo: [...(overrides.cacheTo ?? []), ...(build.cache_to ?? [])],
     secrets: secretsOf(project, service, build),
     ssh: [...(build.ssh ?? []).map(({ id, path }) => ({ id, path: path === "" ? undefined : path })), ...overrides.ssh],
     ignored,

@@ -2,6 +2,7 @@
 import { Readable } from "node:stream";
 import { TscomposeError, errorMessage, isTscomposeError } from "../errors.ts";
 import type { ProgressMessage } from "../api/wire.ts";
+import { cacheRegistries, cachesFor, classicCaches } from "./build-caches.ts";
 import type { BuildRequest, ContextReference } from "./build-request.ts";
 import type { ComposeContext, PackedContext, SshAgents } from "./context.ts";
 import { registryOf } from "./pull-image.ts";
@@ -45,15 +46,20 @@ export async function sendBuild(
     context.readSecrets(request.secrets),
     context.sshAgents(request.ssh),
   ]);
+  const caches = peer.own ? cachesFor(context, service, { request, local: peer.local }) : undefined;
+  const classic = peer.own ? {} : classicCaches(context, service, request);
   const send = async (as: "archive" | "folder"): Promise<Readable> => {
     const packed = await pack(context, request, as);
     return await context.docker.buildImage(Readable.from(packed.archive), {
       ...request.query,
+      ...classic,
       ...(platform === undefined ? {} : { platform }),
       ...(request.context.kind === "remote" ? { remote: request.context.url } : { dockerfile: packed.dockerfile }),
       abortSignal: context.signal,
-      registryconfig: await registryConfig(context, packed.bases),
-      ...(peer.own ? { tscomposeBuild: ownOptions(packed, { request, options, contexts, secrets, agents }) } : {}),
+      registryconfig: await registryConfig(context, [...packed.bases, ...cacheRegistries(request)]),
+      ...(peer.own
+        ? { tscomposeBuild: { ...ownOptions(packed, { request, options, contexts, secrets, agents }), ...caches } }
+        : {}),
     });
   };
   try {

@@ -22,6 +22,8 @@ export interface ComposeContext {
   readonly packContext: (request: PackRequest) => Promise<PackedContext>;
   /** How an engine on this machine finds a folder. @throws build/invalid */
   readonly localFolder: (directory: string) => LocalFolder;
+  /** As `localFolder`; made where it is not there. */
+  readonly newFolder: (directory: string) => LocalFolder;
   /** A tar of an OCI layout with one image of it, which then has no name.
    *  @throws build/invalid for a folder that is none, or a tag or digest that it does not have; undefined: its only image */
   readonly packLayout: (directory: string, name: string) => AsyncIterable<Buffer>;

@@ -41,6 +41,36 @@ async function saved(image: string): Promise<Buffer> {
   }
 }
 
+describe("build caches", () => {
+  test("a file names where a build's results go and come from, a flag too; what is not there is a warning", async () => {
+    const build = "context: ., cache_to: ['type=local,dest=kept,mode=max'], cache_from: ['type=local,src=gone']";
+    const at = project("caches", {
+      "compose.yaml": `services: {web: {image: "caches:1", build: {${build}}}}`,
+      Dockerfile: "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /id\n",
+    });
+    const first = await workspace.run(["--progress", "plain", "build"], at);
+    expect(first.stderr + first.stdout).toMatch(/web: the build cache gone is not used: .* is not a directory/);
+    const id = await runImage("caches:1", "cat", "/id");
+    expect(readdirSync(join(at.cwd, "kept")).toSorted()).toEqual(["blobs", "index.json", "oci-layout"]);
+    const docker = new Docker({ socketPath: workspace.socket });
+    await docker.pruneBuilder({ all: true });
+    docker.close();
+    await workspace.ok(["build", "--cache-from", "type=local,src=kept"], at);
+    expect(await runImage("caches:1", "cat", "/id")).toBe(id);
+  });
+
+  test("a type of cache that is not there is refused by name", async () => {
+    const at = project("caches-gha", {
+      "compose.yaml": "services: {web: {build: {context: ., cache_from: ['type=gha']}}}",
+      Dockerfile: "FROM busybox\n",
+    });
+    const { exitCode, stderr } = await workspace.run(["build"], at);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("cache_from: cache type gha is not supported by this engine");
+    expect(stderr).toContain("use type=registry, type=local or type=inline");
+  });
+});
+
 describe("contexts", () => {
   test("named folders, images and other services can be copied from; what a build stands on is built first", async () => {
     const at = project("named", {

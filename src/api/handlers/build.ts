@@ -3,7 +3,7 @@ import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts"
 import type { BuildRequest, ContextSource } from "../../engine/build/types.ts";
 import type { Call, Handler } from "../call.ts";
 import { readBoolean, readInteger, readText } from "../query.ts";
-import { credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
+import { cacheSources, credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
 import type { OwnBuildOptions } from "../build-query.ts";
 import type { ProgressMessage } from "../wire.ts";
 
@@ -72,6 +72,8 @@ function requestOf(call: Call): BuildRequest {
     labels: stringMap(jsonParameter(query, "labels"), "labels"),
     platform: readText(query, "platform"),
     noCache: noCache ? "all" : own.noCacheFilter.length > 0 ? own.noCacheFilter : "none",
+    cacheFrom: [...own.cacheFrom, ...cacheSources(query)],
+    cacheTo: own.cacheTo,
     pull: readBoolean(query, "pull"),
     quiet: readBoolean(query, "q"),
     progress: own.rich ? "steps" : version === "2" ? "trace" : "classic",

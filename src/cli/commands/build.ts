@@ -17,6 +17,8 @@ import { printLines } from "../terminal.ts";
 interface BuildFlags {
   readonly buildArg: readonly string[];
   readonly builder?: string;
+  readonly cacheFrom: readonly string[];
+  readonly cacheTo: readonly string[];
   readonly check?: boolean;
   readonly debugShell?: boolean;
   readonly memory?: string;
@@ -37,6 +39,13 @@ export function configure(command: Command, run: RunCommand): void {
     .argument("[services...]", "only these")
     .option("--build-arg <name=value>", "set a build argument (repeatable)", collect, [])
     .option("--builder <name>", "for Docker's scripts: there is one builder, default")
+    .option(
+      "--cache-from <source>",
+      "take results of steps from there: an image, or type=... (repeatable)",
+      collect,
+      [],
+    )
+    .option("--cache-to <target>", "write the results of steps there: type=... (repeatable)", collect, [])
     .option("--check", "look for problems in the Dockerfiles, and build nothing")
     .option("--debug-shell", "when a RUN step fails, open a shell in the state before it")
     .option("-m, --memory <size>", "memory that a build step may use")
@@ -67,6 +76,8 @@ async function runBuild(app: App, services: readonly string[], flags: BuildFlags
     args: buildArgs(flags.buildArg, app.terminal.environment),
     memoryBytes: flags.memory === undefined ? undefined : parseBytes(flags.memory),
     ssh: flags.ssh.flatMap(sshSources),
+    cacheFrom: flags.cacheFrom,
+    cacheTo: flags.cacheTo,
   };
   const loading = app.loadProject({ services, dependencies });
   if (flags.print === true) {

@@ -9,9 +9,13 @@ import type { ImageService } from "../engine.ts";
 import { familiarName, parseReference, withDefaultTag } from "../images/reference.ts";
 import { hostPlatform, parsePlatform } from "../images/platform.ts";
 import type { Platform } from "../images/platform.ts";
+import type { LayerTransfer } from "../images/transfer.ts";
 import type { ImageStore } from "../images/types.ts";
 import { PushQueue } from "../streams/push-queue.ts";
 import type { HostConfig, OciHistory, OciImageConfig, ProgressMessage } from "../types.ts";
+import { cachesOf, inlineCache, openImports, wantsEveryStep, writeCaches } from "./cache/build-caches.ts";
+import type { BuildCaches } from "./cache/build-caches.ts";
+import type { CacheTools } from "./cache/import-cache.ts";
 import { renderFinding, renderPlace } from "./checks/render-finding.ts";
 import { FolderMirrors } from "./context/folder-mirrors.ts";
 import { openContext, openNamed } from "./context/open-context.ts";
@@ -22,7 +26,7 @@ import { planBuild } from "./plan/plan-build.ts";
 import type { BuildPlan } from "./plan/plan-build.ts";
 import { proxyEnvironment } from "./plan/platform-args.ts";
 import type { NamedContext } from "./plan/options.ts";
-import { createImageResolver } from "./solve/base-images.ts";
+import { createImageResolver, credentialsFor } from "./solve/base-images.ts";
 import type { BuildScope, Result } from "./solve/build-context.ts";
 import { BuildCache, cacheLimit } from "./solve/build-cache.ts";
 import { CacheMounts } from "./solve/cache-mounts.ts";
@@ -43,7 +47,7 @@ import type { BuildRequest, BuildService } from "./types.ts";
 
 export interface BuilderOptions {
   readonly engine: ContainerContext;
-  readonly images: ImageStore & Pick<ImageService, "pull">;
+  readonly images: ImageStore & Pick<ImageService, "pull"> & LayerTransfer;
   /** See `RootFilesystems`. */
   readonly initLayer: string;
 }
@@ -105,6 +109,7 @@ interface Started {
   readonly context: ContextFiles;
   readonly source: DockerfileSource;
   readonly platform: Platform | undefined;
+  readonly caches: BuildCaches;
 }
 
 async function startBuild(
@@ -115,12 +120,13 @@ async function startBuild(
   const tags = request.tags.map((tag) => familiarName(withDefaultTag(parseReference(tag))));
   const platform =
     request.platform === undefined ? undefined : parsePlatform(request.platform, hostPlatform(parts.engine.host.arch));
+  const caches = cachesOf(request);
   const workspace = new Workspace(join(parts.roots.dataRoot, "work", randomBytes(8).toString("hex")), parts.images);
   try {
     const tools = toolsOf(parts, request, workspace);
     const wanted = { name: request.dockerfile, text: request.dockerfileText, ignoreText: request.ignoreText };
     const opened = await openContext(tools, { source: request.context, wanted, archive });
-    const started = { workspace, tools, context: opened.files, source: opened.source, platform };
+    const started = { workspace, tools, context: opened.files, source: opened.source, platform, caches };
     return progressOf(parts, request, started, tags);
   } catch (error) {
     await closeWorkspace(parts, workspace);
@@ -254,6 +260,8 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
   if (request.check) return "";
   const user = parts.cache.enter();
   running.workspace.defer(() => parts.cache.leave(user));
+  const { caches } = running;
+  const cacheTools = cacheToolsOf(parts, request, running);
   const solver = new Solver({
     scope: scopeOf(parts, request, { running, plan, contexts: named.files }),
     steps: plan.steps,
@@ -263,14 +271,32 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
     platform: running.platform ?? buildPlatform,
     emit,
     keepFailed: request.debug,
+    imports: await openImports(cacheTools, caches),
+    everyStep: wantsEveryStep(caches),
   });
   const result = await solver.solve(plan.result);
   request.signal.throwIfAborted();
-  const imageId = await parts.images.commitImage(imageConfig(plan, result), running.tags);
+  const { solved } = solver;
+  for (const { id: step } of plan.steps)
+    if (!solved.has(step)) emit({ kind: "finished", step, cached: true, chainId: "", ms: 0 });
+  const inline = inlineCache(caches, solved, { result: plan.result, layers: result.diffIds.length });
+  const imageId = await parts.images.commitImage({ ...imageConfig(plan, result), ...inline }, running.tags);
   // The image keeps the layers from now on; the cache wants them beyond it.
-  if (result.chainId !== undefined && plan.result.kind === "step") parts.images.keepChain(result.chainId);
+  if (result.chainId !== undefined && parts.cache.knows(result.chainId)) parts.images.keepChain(result.chainId);
+  await writeCaches(cacheTools, caches, { solved, result: plan.result });
   emit({ kind: "done", imageId, tags: running.tags });
   return imageId;
+}
+
+function cacheToolsOf(parts: Parts, request: BuildRequest, { workspace, platform, emit }: Running): CacheTools {
+  return {
+    images: parts.images,
+    platform: platform ?? hostPlatform(parts.engine.host.arch),
+    credentialsFor: (domain) => credentialsFor(request.credentials, domain),
+    warn: (text) => emit({ kind: "notice", level: "warning", text }),
+    signal: request.signal,
+    defer: (release) => workspace.defer(release),
+  };
 }
 
 interface NamedContexts {

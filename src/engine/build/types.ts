@@ -23,6 +23,14 @@ export type ContextSource =
 export type NamedSource =
   Exclude<ContextSource, { readonly kind: "tar" }> | { readonly kind: "image"; readonly reference: string };
 
+/** An entry of `cache_from` or `cache_to`. */
+export interface CacheText {
+  /** `type=registry,ref=app:cache`, or the name of an image. */
+  readonly text: string;
+  /** What `src` or `dest` of `type=local` means. */
+  readonly folder: LocalFolder | undefined;
+}
+
 export interface BuildRequest {
   readonly context: ContextSource;
   readonly namedContexts: Readonly<Record<string, NamedSource>>;
@@ -42,6 +50,10 @@ export interface BuildRequest {
   readonly platform: string | undefined;
   /** What takes nothing from the cache: stages by name. */
   readonly noCache: "none" | "all" | readonly string[];
+  /** Results of earlier builds, elsewhere; the first that has a step counts. */
+  readonly cacheFrom: readonly CacheText[];
+  /** Where the results of this build go. */
+  readonly cacheTo: readonly CacheText[];
   /** Ask the registry for newer base images. */
   readonly pull: boolean;
   readonly quiet: boolean;

@@ -74,7 +74,7 @@ function portableLayer(parts: ImageParts, diffId: string, described: Descriptor 
 }
 
 /** @throws image/digest-mismatch at the end, when the directory is not what it was */
-async function* packVerified(directory: string, diffId: string): AsyncGenerator<Buffer> {
+export async function* packVerified(directory: string, diffId: string): AsyncGenerator<Buffer> {
   const hash = createHash("sha256");
   for (const chunk of packDirectory(directory)) {
     hash.update(chunk);

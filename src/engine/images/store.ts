@@ -36,6 +36,7 @@ import { readRegistryConfig } from "./registry/registry-config.ts";
 import { searchRegistry } from "./registry/search.ts";
 import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
+import { layerTransfer, type LayerTransfer } from "./transfer.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
 import { familiar, historyOf, inspectImage, summarise, type ImageFacts } from "./views.ts";
 
@@ -52,7 +53,9 @@ export interface ImageStoreOptions {
 }
 
 /** One for a data root at a time: the engine's lock sees to that. */
-export function createImageStore(options: ImageStoreOptions): ImageStore & ImageService & { close(): Promise<void> } {
+export function createImageStore(
+  options: ImageStoreOptions,
+): ImageStore & ImageService & LayerTransfer & { close(): Promise<void> } {
   const env = options.env ?? process.env;
   const parts = openParts(options);
   const config = readRegistryConfig(options.dataRoot, env);
@@ -72,6 +75,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore & Image
     releaseChain: (chainId) => parts.chains.unpin(chainId),
     imageLayers: () => new Set(catalog.all().flatMap(({ config }) => config.rootfs.diff_ids)),
     keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),
+    ...layerTransfer(parts, access),
 
     list: ({ filters }) => {
       const now = Date.now() / 1000;

@@ -45,6 +45,9 @@ function context(): ComposeContext {
     localFolder: () => {
       throw new Error("nothing is built here");
     },
+    newFolder: () => {
+      throw new Error("nothing is built here");
+    },
     packLayout: () => {
       throw new Error("nothing is built here");
     },

@@ -35,9 +35,12 @@ function found(name: string, image: StoredImage): ResolvedImage {
 }
 
 /** `https://index.docker.io/v1/` is what clients call Docker Hub. */
-function credentialsFor(options: BaseImageOptions, domain: string): RegistryCredentials | undefined {
+export function credentialsFor(
+  credentials: BaseImageOptions["credentials"],
+  domain: string,
+): RegistryCredentials | undefined {
   const names = domain === "docker.io" ? ["https://index.docker.io/v1/", "index.docker.io", "docker.io"] : [domain];
-  return names.map((name) => options.credentials[name]).find((value) => value !== undefined);
+  return names.map((name) => credentials[name]).find((value) => value !== undefined);
 }
 
 export function createImageResolver(options: BaseImageOptions): ImageResolver {
@@ -55,7 +58,7 @@ export function createImageResolver(options: BaseImageOptions): ImageResolver {
     const messages = await images.pull({
       reference: canonicalName(reference),
       platform: options.strictPlatform ? formatPlatform(platform) : undefined,
-      credentials: credentialsFor(options, reference.domain),
+      credentials: credentialsFor(options.credentials, reference.domain),
       signal: options.signal,
     });
     for await (const message of messages) {

@@ -43,6 +43,8 @@ export class ClassicProgress {
         return [];
       case "pull":
         return [event.message];
+      case "notice":
+        return [stream(event.level === "warning" ? `[Warning] ${event.text}\n` : `${event.text}\n`)];
       case "done":
         return [
           { aux: { ID: event.imageId } },
@@ -85,6 +87,7 @@ export class ClassicProgress {
     }
     if (state.finished === undefined) return false;
     if (state.finished.cached) out.push(stream(" ---> Using cache\n"));
+    if (state.finished.chainId === "") return true;
     this.#lastId = shortId(state.finished.chainId);
     out.push(stream(` ---> ${this.#lastId}\n`));
     return true;

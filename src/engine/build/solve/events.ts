@@ -18,6 +18,7 @@ export type BuildEvent =
       readonly kind: "finished";
       readonly step: number;
       readonly cached: boolean;
+      /** Empty: nobody had to look at it, what needs it was imported. */
       readonly chainId: string;
       readonly ms: number;
     }
@@ -26,4 +27,6 @@ export type BuildEvent =
   | { readonly kind: "kept"; readonly imageId: string; readonly command: readonly string[] }
   /** About a base image that is being pulled, in the words of the pull. */
   | { readonly kind: "pull"; readonly message: object }
+  /** About a build cache that is imported or exported. */
+  | { readonly kind: "notice"; readonly level: "warning" | "info"; readonly text: string }
   | { readonly kind: "done"; readonly imageId: string; readonly tags: readonly string[] };

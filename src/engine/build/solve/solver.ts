@@ -8,14 +8,17 @@ import { dropUnchanged } from "../files/drop-unchanged.ts";
 import type { RunStep, Source, Step, StepMount } from "../plan/steps.ts";
 import type { BuildScope, Result } from "./build-context.ts";
 import { contentKey } from "./content-key.ts";
-import type { SourceUse } from "./content-key.ts";
+import type { KeyFacts, SourceUse } from "./content-key.ts";
 import { digestAction, nothingKnown, runCopy, runMkdir } from "./copy-step.ts";
 import type { ReadableSource } from "./copy-step.ts";
 import { digestSources } from "../files/digest-tree.ts";
 import { toBytes } from "../files/tree.ts";
 import type { BuildEvent } from "./events.ts";
 import { runRun } from "./run-step.ts";
+import { Recipes } from "./recipes.ts";
 import type { CachedResult, CacheUser, StepCache } from "./step-cache.ts";
+import type { SolvedStep } from "../cache/export-cache.ts";
+import type { ImportedSteps } from "../cache/import-cache.ts";
 
 /** Steps that run now, of all builds of this engine, by content key: the same one wanted twice at once runs once. */
 export type RunningSteps = Map<string, Promise<CachedResult>>;
@@ -31,6 +34,10 @@ export interface SolveOptions {
   readonly emit: (event: BuildEvent) => void;
   /** Of a RUN step that fails the state before it is kept as an image. */
   readonly keepFailed: boolean;
+  /** Results that others had; undefined: neither are there any, nor are recipes wanted for others. */
+  readonly imports: ImportedSteps | undefined;
+  /** Also steps that only others need which are imported. */
+  readonly everyStep: boolean;
 }
 
 const scratch: Result = { chainId: undefined, diffIds: [], madeMs: [] };
@@ -41,11 +48,29 @@ const maxParallel = Math.max(cpus().length * 2, 4);
 export class Solver {
   readonly #options: SolveOptions;
   readonly #results = new Map<number, Promise<Result>>();
+  readonly #solved = new Map<number, SolvedStep>();
+  readonly #contexts = new Map<string, Promise<Result>>();
+  readonly #recipes: Recipes | undefined;
   #active = 0;
   readonly #queue: (() => void)[] = [];
 
   constructor(options: SolveOptions) {
     this.#options = options;
+    const { scope, steps, imports } = options;
+    if (imports === undefined) return;
+    this.#recipes = new Recipes({
+      scope,
+      steps,
+      facts: this.#facts(),
+      open: (source) => this.#open(source, scratch),
+      contextChain: async (name) => (await this.#context(name)).chainId ?? "",
+      placing,
+    });
+  }
+
+  /** What the steps so far gave, by their numbers. */
+  get solved(): ReadonlyMap<number, SolvedStep> {
+    return this.#solved;
   }
 
   /** The files of a source, made if they have to be. */
@@ -58,7 +83,7 @@ export class Solver {
         return { chainId: image.chainId, diffIds: image.config.rootfs.diff_ids, madeMs: [] };
       }
       case "context":
-        return this.#contextAsLayer(source.name);
+        return this.#context(source.name);
       case "step":
         return this.#step(source.step);
     }
@@ -91,22 +116,22 @@ export class Solver {
   }
 
   async #run(step: Step): Promise<Result> {
-    const { scope, cache, emit } = this.#options;
+    const { scope, cache, imports, everyStep } = this.#options;
+    const recipe = await this.#recipes?.of(step);
+    if (everyStep) await this.#inputs(step);
+    const offered = recipe === undefined ? undefined : await this.#offered(step, recipe);
+    if (offered !== undefined) return offered;
     const inputs = await this.#inputs(step);
     scope.signal.throwIfAborted();
     const parent = inputs.get(step.parent) ?? scratch;
     const key = await this.#key(step, inputs);
+    const keys = recipe === undefined || recipe === key ? [key] : [key, recipe];
     const startedMs = performance.now();
-    const cached = step.ignoreCache ? undefined : cache.find(key, this.#options.user);
-    const finish = (result: CachedResult, fromCache: boolean): Result => {
-      const ms = performance.now() - startedMs;
-      emit({ kind: "finished", step: step.id, cached: fromCache, chainId: result.chainId, ms });
-      return {
-        chainId: result.chainId,
-        diffIds: [...parent.diffIds, result.diffId],
-        madeMs: [...parent.madeMs, result.createdMs],
-      };
-    };
+    const cached = step.ignoreCache
+      ? undefined
+      : (cache.find(key, this.#options.user) ?? (await imports?.take(key, parent.chainId)));
+    const finish = (result: CachedResult, fromCache: boolean): Result =>
+      this.#finish(step, result, { parent, keys, cached: fromCache, ms: performance.now() - startedMs });
     if (cached !== undefined) return finish(cached, true);
     const other = this.#options.running.get(key);
     if (other !== undefined && !step.ignoreCache) {
@@ -120,6 +145,34 @@ export class Solver {
     } finally {
       if (this.#options.running.get(key) === work) this.#options.running.delete(key);
     }
+  }
+
+  /** The result that an imported cache has for the recipe: only what is below it is then looked at. */
+  async #offered(step: Step, recipe: string): Promise<Result | undefined> {
+    const { imports } = this.#options;
+    if (step.ignoreCache || imports?.has(recipe) !== true) return undefined;
+    const parent = await this.solve(step.parent);
+    const startedMs = performance.now();
+    const result = await imports.take(recipe, parent.chainId);
+    if (result === undefined) return undefined;
+    return this.#finish(step, result, {
+      parent,
+      keys: [recipe],
+      cached: true,
+      ms: performance.now() - startedMs,
+    });
+  }
+
+  #finish(
+    { id, parent: source }: Step,
+    { chainId, diffId, createdMs }: CachedResult,
+    about: { readonly parent: Result; readonly keys: readonly string[]; readonly cached: boolean; readonly ms: number },
+  ): Result {
+    const { parent, keys, cached, ms } = about;
+    this.#options.emit({ kind: "finished", step: id, cached, chainId, ms });
+    const below = source.kind === "step" ? source.step : undefined;
+    this.#solved.set(id, { id, parent: below, keys, diffId, createdMs });
+    return { chainId, diffIds: [...parent.diffIds, diffId], madeMs: [...parent.madeMs, createdMs] };
   }
 
   async #perform(step: Step, key: string, inputs: ReadonlyMap<Source, Result>): Promise<CachedResult> {
@@ -213,6 +266,14 @@ export class Solver {
     return files.directory;
   }
 
+  #context(name: string): Promise<Result> {
+    const known = this.#contexts.get(name);
+    if (known !== undefined) return known;
+    const made = this.#contextAsLayer(name);
+    this.#contexts.set(name, made);
+    return made;
+  }
+
   /** A context that a stage builds on. */
   async #contextAsLayer(name: string): Promise<Result> {
     const { scope } = this.#options;
@@ -243,7 +304,7 @@ export class Solver {
   }
 
   async #key(step: Step, inputs: ReadonlyMap<Source, Result>): Promise<string> {
-    const { scope, platform } = this.#options;
+    const { scope } = this.#options;
     const digests = new Map<unknown, string>();
     const open = (source: Source): ReadableSource => this.#open(source, inputs.get(source) ?? scratch);
     if (step.kind === "copy")
@@ -262,13 +323,17 @@ export class Solver {
       if (use.kind === "mount" && source.kind === "context") return digests.get(use.path) ?? "";
       return inputs.get(source)?.chainId ?? "";
     };
-    return contentKey(step, {
+    return contentKey(step, { ...this.#facts(), sourceKey });
+  }
+
+  #facts(): Omit<KeyFacts, "sourceKey"> {
+    const { scope, platform } = this.#options;
+    return {
       platform: formatPlatform(platform),
       extraHosts: scope.limits.ExtraHosts ?? [],
       limits: JSON.stringify({ ...scope.limits, ExtraHosts: undefined }),
       epochSeconds: scope.epochSeconds,
-      sourceKey,
-    });
+    };
   }
 }
 

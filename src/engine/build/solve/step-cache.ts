@@ -105,6 +105,11 @@ export class StepCache {
     return held.record;
   }
 
+  /** Whether a record is about this chain. */
+  knows(chainId: string): boolean {
+    return [...this.#held.values()].some(({ record }) => record.chainId === chainId);
+  }
+
   /** A record that somebody removed from outside is written with the next result. */
   #touch(key: string, ms: number): void {
     try {

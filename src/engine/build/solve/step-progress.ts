@@ -28,6 +28,8 @@ export class StepProgress {
         return [told({ kind: "debug", imageId: event.imageId, command: event.command })];
       case "pull":
         return [event.message];
+      case "notice":
+        return [event.level === "warning" ? { aux: { warning: event.text } } : { stream: `${event.text}\n` }];
       case "done":
         return [{ aux: { ID: event.imageId } }];
     }

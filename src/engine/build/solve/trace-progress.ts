@@ -68,6 +68,8 @@ export class TraceProgress {
         return [line(this.#encoded(event.step, { completedMs: this.#now(), error: "the step failed" }))];
       case "done":
         return [{ id: "moby.image.id", aux: { ID: event.imageId } }];
+      case "notice":
+        return this.#notice(event);
       case "kept":
       case "pull":
         return [];
@@ -100,6 +102,12 @@ export class TraceProgress {
       ),
     );
     return [line(...vertices, ...warnings)];
+  }
+
+  #notice({ level, text }: Extract<BuildEvent, { kind: "notice" }>): readonly ProgressMessage[] {
+    const [first] = this.#vertices.values();
+    if (level !== "warning" || first === undefined) return [];
+    return [line(bytes(4, Buffer.concat([bytes(1, first.digest), integer(2, 1), bytes(3, text)])))];
   }
 
   #vertex(id: number): Vertex {
