@@ -151,7 +151,10 @@ function currentName(name: string): string {
 
 async function pump(lines: AsyncIterable<AttachedEvent>, channel: Channel<AttachedEvent>): Promise<void> {
   try {
-    for await (const line of lines) channel.push(line);
+    for await (const line of lines) {
+      channel.push(line);
+      await channel.room();
+    }
   } catch (error) {
     channel.close(new Error(errorMessage(error), { cause: error }));
   }

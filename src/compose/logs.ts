@@ -147,5 +147,8 @@ async function* followAll(
 }
 
 async function pump(source: AsyncIterable<LogEvent>, channel: Channel<LogEvent>): Promise<void> {
-  for await (const event of source) channel.push(event);
+  for await (const event of source) {
+    channel.push(event);
+    await channel.room();
+  }
 }

@@ -13,7 +13,9 @@ const IN_Q_OVERFLOW = 0x4000;
 /** `name`: of the entry in a watched directory, empty for the watched thing itself. */
 type Listener = (name: string) => void;
 
-const restMs = 2;
+/** The longer one after a read that brought many events: whoever follows a flood then gets more at a time. */
+const restMs = { calm: 2, flood: 8 };
+const floodBytes = 1024;
 
 const initFn = libc.func("int inotify_init1(int)");
 const addFn = libc.func("int inotify_add_watch(int, const uint8_t *, uint32_t)");
@@ -71,18 +73,19 @@ export class Inotify {
   /** Then a short rest, in which the kernel makes one event out of many alike: a flood of writes costs no more than a trickle. */
   #ready(): void {
     this.#silence();
+    const rest = this.#read() < floodBytes ? restMs.calm : restMs.flood;
     this.#rest = setTimeout(() => {
       this.#rest = undefined;
       this.#listen();
-    }, restMs);
-    this.#read();
+    }, rest);
   }
 
   #forget(wd: number): void {
     if (this.#watches.delete(wd) && this.#watches.size === 0) this.#silence();
   }
 
-  #read(): void {
+  /** @returns bytes of events */
+  #read(): number {
     const length = this.#fill();
     for (let offset = 0; offset + 16 <= length;) {
       const wd = this.#buffer.readInt32LE(offset);
@@ -94,6 +97,7 @@ export class Inotify {
       else if ((mask & IN_IGNORED) !== 0) this.#forget(wd);
       else for (const entry of this.#watches.get(wd) ?? []) if ((entry.mask & mask) !== 0) entry.listener(name);
     }
+    return length;
   }
 
   #fill(): number {

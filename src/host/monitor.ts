@@ -1,7 +1,8 @@
 /** Starts conmon, which starts a container and then watches over it without us. Source: conmon(8); the `_OCI_SYNCPIPE` protocol:
  *  one line of JSON with the container's pid, or -1 and why. */
-import { closeSync } from "node:fs";
+import { closeSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { setPriority } from "node:os";
 import { TscomposeError } from "../errors.ts";
 import { pipe, posixSpawn, reap } from "./posix-spawn.ts";
 
@@ -28,6 +29,19 @@ export async function startMonitor(argv: readonly string[]): Promise<number> {
   const reply = await readLine(new Socket({ fd: read, readable: true, writable: false }));
   await collect(child);
   return parseReply(reply);
+}
+
+/** Below what others do on a machine that is short of time: the output of a container that writes without end must not slow down the engine, and
+ *  with it the start of others. Its container, which has been started by now, keeps the priority it has. */
+export function lowerMonitorPriority(pid: number): void {
+  const nice = 10;
+  try {
+    setPriority(pid, nice);
+    // Tasks of one session count as one where the kernel groups them: then it is the group's nice value that counts. sched(7)
+    writeFileSync(`/proc/${pid}/autogroup`, String(nice));
+  } catch {
+    // It has ended, or the kernel knows no such groups: nothing depends on it.
+  }
 }
 
 function readLine(stream: Socket): Promise<string> {

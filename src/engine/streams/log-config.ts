@@ -15,7 +15,8 @@ export interface LogPlan {
   readonly bounds: LogBounds;
 }
 
-const defaultBounds: LogBounds = { maxBytes: 10 * 1024 * 1024, maxFiles: 3 };
+/** Below 30 MiB in all, also while a flood goes on in the next file and the oldest is not removed yet. */
+const defaultBounds: LogBounds = { maxBytes: 9 * 1024 * 1024, maxFiles: 3 };
 const knownOptions: readonly string[] = [
   "max-size",
   "max-file",
@@ -29,7 +30,7 @@ const knownOptions: readonly string[] = [
   "max-buffer-size",
 ];
 
-/** Unless asked otherwise a container's log is bounded at 3 files of 10 MiB. @throws request/invalid, request/unsupported */
+/** Unless asked otherwise a container's log is bounded at 3 files of 9 MiB. @throws request/invalid, request/unsupported */
 export function planLog(config: LogConfig | undefined): LogPlan {
   const driver = config?.Type ?? "";
   const options = config?.Config ?? {};

@@ -1,6 +1,6 @@
 /** The files of one container's log. `<path>` is the one that conmon writes; when it is full, conmon puts a new one in its place.
  *  Each has a second name, `<path>.<n>` with n growing, given by the engine, so that it stays when it is replaced. */
-import { closeSync, linkSync, openSync, readdirSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { close, closeSync, linkSync, openSync, readdirSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../errors.ts";
 import type { LogBounds } from "./log-config.ts";
@@ -51,7 +51,17 @@ export function keepLogFiles(path: string, bounds: LogBounds, rotations = 0): vo
     // It was kept before its own turn was counted.
     ignoring(["ENOENT"], () => renameSync(last.path, `${path}.${(last.number ?? 0) + rotations}`));
   }
-  for (const file of numberedFiles(path).slice(0, -bounds.maxFiles)) ignoring(["ENOENT"], () => unlinkSync(file.path));
+  for (const file of numberedFiles(path).slice(0, -bounds.maxFiles)) ignoring(["ENOENT"], () => discard(file.path));
+}
+
+/** The name goes now, and the space a little later: to free that of a large file takes so long that the engine must not wait. */
+function discard(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    unlinkSync(path);
+  } finally {
+    close(fd);
+  }
 }
 
 /** Call before conmon starts: it counts from zero, whatever the file holds already. A file that is half full is closed. */

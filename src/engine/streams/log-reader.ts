@@ -7,9 +7,8 @@ import { realtimeNs } from "../../host/clock.ts";
 import { IN_MODIFY, IN_MOVED_TO, type Inotify } from "../../host/inotify.ts";
 import type { LogOptions, OutputChunk } from "../engine.ts";
 import { listLogFiles, type LogFile } from "./log-files.ts";
-import { LogParser } from "./log-record.ts";
-import { ChunkJoiner, LogSelection } from "./log-selection.ts";
 import { findTail } from "./log-tail.ts";
+import { LogText } from "./log-text.ts";
 
 export interface LogSource {
   /** The file that conmon writes. */
@@ -23,7 +22,9 @@ interface OpenLogFile extends LogFile {
   readonly handle: FileHandle;
 }
 
-const blockSize = 64 * 1024;
+/** Small enough that others get their turn between two. */
+const blockSize = 128 * 1024;
+const countingAttempts = 25;
 /** A reader that stands still for so long does not keep a file that was rotated away. */
 const stallMs = 60_000;
 
@@ -38,11 +39,12 @@ export async function* readLog(
   const changes = options.follow ? new ChangeSignal(source, options.untilNs, context) : undefined;
   try {
     const from = options.tail === undefined ? { file: 0, offset: 0 } : await findTail(handles(files), options.tail);
-    const selection = new LogSelection(options);
+    const text = new LogText(options, source.tty);
+    const block = Buffer.allocUnsafeSlow(blockSize);
     files.splice(0, from.file).forEach(({ handle }) => void handle.close());
     let offset = from.offset;
     for (let file = files[0]; file !== undefined; file = files[0]) {
-      for await (const chunks of readFile({ file, offset, source, selection, changes, watchdog, files })) {
+      for await (const chunks of readFile({ file, offset, source, text, block, changes, watchdog, files })) {
         for (const chunk of chunks) {
           if (context.signal.aborted) return;
           yield chunk;
@@ -75,11 +77,24 @@ async function openLogFiles(path: string): Promise<OpenLogFile[]> {
   return opened;
 }
 
+/** The files once the newest one has been counted by whoever keeps them, which happens at any moment; not waited for long, for a log that
+ *  nobody watches is never counted. Without its number nobody knows whether a file before it has come and gone. */
+async function openNumberedFiles(path: string): Promise<OpenLogFile[]> {
+  for (let attempt = 0; attempt < countingAttempts; attempt++) {
+    const files = await openLogFiles(path);
+    if (files.length < 2 || files.at(-1)?.number !== undefined) return files;
+    files.forEach(({ handle }) => void handle.close());
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return openLogFiles(path);
+}
+
 interface Pass {
   readonly file: OpenLogFile;
   readonly offset: number;
   readonly source: LogSource;
-  readonly selection: LogSelection;
+  readonly text: LogText;
+  readonly block: Buffer;
   readonly changes: ChangeSignal | undefined;
   readonly watchdog: StallWatchdog;
   readonly files: OpenLogFile[];
@@ -88,27 +103,20 @@ interface Pass {
 /** One file to its end; the last one, when following, until the next one is there or the container has ended. Appends the
  *  files that come to `files`. */
 async function* readFile(pass: Pass): AsyncGenerator<readonly OutputChunk[], void, undefined> {
-  const { file, selection, changes, files } = pass;
-  const parser = new LogParser();
-  const joiner = new ChunkJoiner(pass.source.tty);
+  const { file, text, block, changes, files } = pass;
   let { offset } = pass;
   let last = false;
+  text.nextFile();
   for (;;) {
     const seen = changes?.mark();
-    const block = Buffer.allocUnsafe(blockSize);
-    const { bytesRead } = await pass.watchdog.guard(() => file.handle.read(block, 0, blockSize, offset));
+    const { bytesRead } = await pass.watchdog.guard(() => file.handle.read(block, 0, block.length, offset));
     offset += bytesRead;
-    for (const piece of parser.feed(block.subarray(0, bytesRead))) {
-      const data = selection.select(piece);
-      if (data === "past") {
-        yield joiner.take();
-        changes?.finish("until");
-        files.splice(1).forEach(({ handle }) => void handle.close());
-        return;
-      }
-      if (data !== undefined) joiner.add(piece.stream, data);
+    yield text.read(block.subarray(0, bytesRead));
+    if (text.past) {
+      changes?.finish("until");
+      files.splice(1).forEach(({ handle }) => void handle.close());
+      return;
     }
-    yield joiner.take();
     if (bytesRead > 0) continue;
     if (changes === undefined || last || files.length > 1) return;
     if (changes.over && changes.reason !== "ended") return;
@@ -122,7 +130,7 @@ async function* readFile(pass: Pass): AsyncGenerator<readonly OutputChunk[], voi
 
 /** @throws request/conflict when files in between are gone */
 async function newerFiles(path: string, file: LogFile): Promise<OpenLogFile[]> {
-  const all = await openLogFiles(path);
+  const all = await openNumberedFiles(path);
   const index = all.findIndex(({ inode }) => inode === file.inode);
   const older = index < 0 ? [] : all.splice(0, index + 1);
   older.forEach(({ handle }) => void handle.close());
