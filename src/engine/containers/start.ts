@@ -1,6 +1,7 @@
 /** Starts a container: everything is prepared, then its process is made and waits, then it is released. What fails on the way is
  *  undone. Callers hold the container (`exclusively`). */
 import { chownSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { expectCgroupMove } from "../../host/cgroup-moves.ts";
 import { formatNanoseconds, realtimeNs } from "../../host/clock.ts";
 import { ownerOutside } from "../../host/id-map.ts";
 import { UndoStack } from "../../host/undo-stack.ts";
@@ -73,6 +74,7 @@ async function launch(
   if (conmon === undefined) {
     throw new TscomposeError("host/unsupported", "conmon is not installed", { hint: "apt-get install conmon" });
   }
+  void expectCgroupMove();
   rmSync(paths.bundle, { recursive: true, force: true });
   rmSync(paths.exitFile, { force: true });
   mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });

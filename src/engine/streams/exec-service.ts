@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { errorMessage, TscomposeError } from "../../errors.ts";
+import { expectCgroupMove } from "../../host/cgroup-moves.ts";
 import type { Poller } from "../../host/poller.ts";
 import { isAlive } from "../../host/process-identity.ts";
 import type { Container } from "../containers/container.ts";
@@ -58,6 +59,7 @@ export class Execs implements ExecService {
   async create(containerRef: string, config: ExecConfig): Promise<{ readonly Id: string }> {
     const container = this.#options.registry.resolve(containerRef);
     requireRunning(container, containerRef);
+    void expectCgroupMove(); // by its start, which most clients ask for next
     if ((config.Cmd ?? []).length === 0) throw new TscomposeError("request/invalid", "No exec command specified");
     // Here, where the answer can say so: the start of an exec has no way to.
     if (config.User) await this.#options.resolveUser(container, config.User);
@@ -164,6 +166,7 @@ export class Execs implements ExecService {
 
   async #run(exec: Exec, wanted: LaunchWishes): Promise<RunningExec> {
     const { container, config, id } = exec;
+    void expectCgroupMove();
     const spec = JSON.parse(readFileSync(container.paths.runtimeSpec, "utf8")) as { readonly process: RuntimeProcess };
     const user = (config.User ?? "") === "" ? undefined : await this.#options.resolveUser(container, config.User ?? "");
     const process = execProcess(spec.process, {
