@@ -1,40 +1,59 @@
 #!/usr/bin/env node
 "use strict";
-// Loads the bundle through V8's code cache. The cache belongs to one bundle and one version of Node: anything else is
+// Loads a bundle through V8's code cache. The cache belongs to one bundle and one version of Node: anything else is
 // rejected by V8 and the bundle is compiled as usual.
 const { readFileSync, writeFileSync } = require("node:fs");
-const { join } = require("node:path");
 const { Script } = require("node:vm");
 
-const dist = join(__dirname, "..", "dist");
-const name = process.argv[2] === "engine" && process.argv[3] === "serve" ? "engine" : "tscompose";
-const bundle = join(dist, `${name}.cjs`);
-const cache = join(dist, `${name}.cache`);
+/** Commands that only look: dist/quick.cjs has these alone, which takes less time to load. */
+const quickCommands = ["exec", "images", "logs", "ls", "port", "ps", "top", "version"];
+const valuedFlags =
+  /^(-f|--file|-p|--project-name|--profile|--env-file|--project-directory|--ansi|--progress|--parallel|-H|--host)$/;
+const plainFlags = /^(--compatibility|--dry-run|--strict|--verbose|--[a-z-]+=.*)$/s;
 
-function read(path) {
+/** The bundle for these arguments: `tscompose`, which has all commands, unless it is plain that a smaller one will do. */
+function bundleOf(argv) {
+  if (argv[0] === "engine" && argv[1] === "serve") return "engine";
+  let at = 0;
+  for (; at < argv.length && argv[at].startsWith("-"); at += 1) {
+    if (valuedFlags.test(argv[at])) at += 1;
+    else if (!plainFlags.test(argv[at])) return "tscompose";
+  }
+  return quickCommands.includes(argv[at]) ? "quick" : "tscompose";
+}
+
+function read(path, encoding) {
   try {
-    return readFileSync(path);
+    return readFileSync(path, encoding);
   } catch {
     return undefined;
   }
 }
 
-// bin/tscompose kept these from Node, which would have read them all before anything else.
-if (process.env.TSCOMPOSE_EXTRA_CA_CERTS !== undefined) {
-  process.env.NODE_EXTRA_CA_CERTS = process.env.TSCOMPOSE_EXTRA_CA_CERTS;
-  delete process.env.TSCOMPOSE_EXTRA_CA_CERTS;
+function run(argv) {
+  // bin/tscompose kept these from Node, which would have read them all before anything else.
+  if (process.env.TSCOMPOSE_EXTRA_CA_CERTS !== undefined) {
+    process.env.NODE_EXTRA_CA_CERTS = process.env.TSCOMPOSE_EXTRA_CA_CERTS;
+    delete process.env.TSCOMPOSE_EXTRA_CA_CERTS;
+  }
+  const dist = `${__dirname.slice(0, __dirname.lastIndexOf("/"))}/dist`;
+  let name = bundleOf(argv);
+  let source = read(`${dist}/${name}.cjs`, "latin1");
+  if (source === undefined && name === "quick") source = read(`${dist}/${(name = "tscompose")}.cjs`, "latin1");
+  if (source === undefined) {
+    process.stderr.write("tscompose is not built yet: run `npm run setup` in its folder\n");
+    process.exit(1);
+  }
+  const bundle = `${dist}/${name}.cjs`;
+  const cache = `${dist}/${name}.cache`;
+  const cachedData = read(cache);
+  const script = new Script(source, { filename: bundle, ...(cachedData === undefined ? {} : { cachedData }) });
+  const module_ = { exports: {} };
+  script.runInThisContext()(module_.exports, require, module_, bundle, dist);
+  if (process.env.TSCOMPOSE_WRITE_CODE_CACHE === "1") {
+    process.on("exit", () => writeFileSync(cache, script.createCachedData()));
+  }
 }
 
-const source = read(bundle);
-if (source === undefined) {
-  process.stderr.write("tscompose is not built yet: run `npm run setup` in its folder\n");
-  process.exit(1);
-}
-const wrapped = `(function (exports, require, module, __filename, __dirname) {${source.toString("latin1")}\n})`;
-const cachedData = read(cache);
-const script = new Script(wrapped, { filename: bundle, ...(cachedData === undefined ? {} : { cachedData }) });
-const module_ = { exports: {} };
-script.runInThisContext()(module_.exports, require, module_, bundle, dist);
-if (process.env.TSCOMPOSE_WRITE_CODE_CACHE === "1") {
-  process.on("exit", () => writeFileSync(cache, script.createCachedData()));
-}
+module.exports = { bundleOf, quickCommands };
+if (require.main === module) run(process.argv.slice(2));

@@ -12,8 +12,8 @@ const example = ["-f", "examples/voting/compose.yaml"];
 const commands = [
   ["version"],
   ["--help"],
-  [...example, "config"],
-  ...["ps", "up -d", "exec -T vote true", "logs", "down"].map((line) => [...example, ...line.split(" ")]),
+  ...["config", "up -d", "ps", "exec -T vote true", "logs", "down"].map((line) => [...example, ...line.split(" ")]),
+  ...["ps", "exec -T vote true", "logs vote"].map((line) => ["-p", "voting", ...line.split(" ")]),
   ["ls"],
   ["engine", "serve", "--help"],
 ];
@@ -45,7 +45,7 @@ async function run(root, command, work) {
   });
   const [code] = await once(child, "close");
   if (command[0] === "version" && code !== 0)
-    throw new Error("the bundle does not run: try `node dist/tscompose.cjs version`");
+    throw new Error("the bundle does not run: try `node bin/tscompose.cjs version`");
 }
 
 const container = {

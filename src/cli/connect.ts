@@ -11,6 +11,6 @@ export async function connect(
 ): Promise<Docker> {
   if (host !== undefined && host !== "") return new Docker({ host });
   const { ensureEngine } = await import("./engine/ensure.ts");
-  const { socketPath } = await ensureEngine(environment, { signal });
-  return new Docker({ socketPath });
+  const { socketPath, connection } = await ensureEngine(environment, { signal });
+  return new Docker({ socketPath, ...(connection === undefined ? {} : { connection }) });
 }

@@ -9,14 +9,15 @@ import { reportError } from "./report-error.ts";
 import { processTerminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
-const terminal = processTerminal();
-// A reader that went away (`tscompose logs | head`) is no error.
-for (const stream of [terminal.stdout, terminal.stderr]) {
+const outputs: NodeJS.WriteStream[] = [];
+const terminal = processTerminal((stream) => {
+  outputs.push(stream);
+  // A reader that went away (`tscompose logs | head`) is no error.
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
-}
+});
 
 let interrupts = 0;
 const interrupted = new AbortController();
@@ -79,6 +80,6 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
 
 // No top-level await: the bundle is CommonJS, which starts sooner.
 void main(process.argv.slice(2)).then(async (code) => {
-  await Promise.all([flushed(terminal.stdout), flushed(terminal.stderr)]);
+  await Promise.all(outputs.map(flushed));
   process.exit(code);
 });

@@ -107,7 +107,13 @@ export async function runProgram({ argv, version, run, write, writeError }: Prog
     if (action.getOptionValue("dryRun") === true) program.setOptionValue("dryRun", true);
   });
   const wanted = commandName(argv, program);
+  // Only help and errors need the others.
+  const alone =
+    wanted !== undefined &&
+    Object.hasOwn(commands, wanted) &&
+    !argv.some((argument) => ["help", "-h", "--help"].includes(argument));
   for (const [name, entry] of Object.entries(commands)) {
+    if (alone && name !== wanted) continue;
     const command = program.command(name).description(entry.summary).exitOverride();
     command.copyInheritedSettings(program);
     if (name !== wanted) continue;

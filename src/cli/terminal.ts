@@ -7,14 +7,25 @@ export interface Terminal {
   readonly cwd: string;
 }
 
-export function processTerminal(): Terminal {
+/** Opening a stream costs a millisecond or more, and few commands need all three: each is opened when it is first asked for.
+ *  `onOutput` gets the two that are written to. */
+export function processTerminal(onOutput: (stream: NodeJS.WriteStream) => void): Terminal {
+  const opened = new Set<NodeJS.WriteStream>();
+  const open = (stream: NodeJS.WriteStream): NodeJS.WriteStream => {
+    if (!opened.has(stream)) onOutput(stream);
+    opened.add(stream);
+    return stream;
+  };
   return {
-    // Opening it costs some milliseconds, and few commands read it.
     get stdin() {
       return process.stdin;
     },
-    stdout: process.stdout,
-    stderr: process.stderr,
+    get stdout() {
+      return open(process.stdout);
+    },
+    get stderr() {
+      return open(process.stderr);
+    },
     environment: process.env,
     cwd: process.cwd(),
   };

@@ -4,10 +4,16 @@ import { codeOf } from "../api/problem.ts";
 import { TscomposeError } from "../errors.ts";
 import type { HttpResponse } from "./http/exchange.ts";
 
-async function readAll(response: HttpResponse): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+/** By events: the first async iterator of a process takes Node some milliseconds. */
+function readAll(response: HttpResponse): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    response
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("end", () => resolve(Buffer.concat(chunks)))
+      .on("error", reject)
+      .on("close", () => reject(new Error("the answer was given up")));
+  });
 }
 
 /** The JSON value; text for other types; undefined for an empty body; the stat header of an archive HEAD. */

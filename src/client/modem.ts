@@ -37,6 +37,7 @@ export class Modem {
     this.#options = options;
     this.address = resolveAddress(options, process.env);
     this.#pool = new ConnectionPool(this.address, options.timeout ?? 0);
+    if (options.connection !== undefined) this.#pool.add(options.connection);
     this.#version = (options.version ?? apiVersion).replace(/^v/, "");
   }
 

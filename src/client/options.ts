@@ -1,4 +1,5 @@
 /** What the client's methods take: dockerode's option objects, in which query parameters and body share one level. Types only. */
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type {
   ContainerCreateBody,
@@ -27,6 +28,8 @@ export interface DockerOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds without a byte before a request is given up; absent: never. */
   readonly timeout?: number;
+  /** One that is open already, to be used first and closed with the client. */
+  readonly connection?: Socket;
 }
 
 export type Callback<Result> = (error: Error | null, result?: Result) => void;

@@ -39,7 +39,7 @@ export async function exec(
   options: ExecOptions,
 ): Promise<ProcessSession | undefined> {
   const { docker, signal } = context;
-  const containers = await observeContainers(docker, reference.name, signal);
+  const containers = await observeContainers(docker, reference.name, signal, options.service);
   checkServices(reference, containers, reference.project === undefined ? [] : [options.service]);
   const container = oneContainer(containers, options.service, { index: options.index, running: true });
   const attach = !options.detach;

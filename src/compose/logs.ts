@@ -36,7 +36,9 @@ export async function* logs(
   reference: ProjectReference,
   options: LogsOptions,
 ): AsyncGenerator<LogEvent, void, void> {
-  const all = await observeContainers(context.docker, reference.name, context.signal);
+  const [only, ...others] = options.services;
+  const service = others.length === 0 ? only : undefined;
+  const all = await observeContainers(context.docker, reference.name, context.signal, service);
   checkServices(reference, all, options.services);
   const chosen = chooseContainers(reference, all, options);
   for (const container of chosen) yield { kind: "container", name: logName(reference.name, container.name) };

@@ -37,13 +37,16 @@ export async function observe(docker: Docker, { project, images, signal }: Obser
   };
 }
 
-/** By name, one-offs and ended ones included. */
+/** By name, one-offs and ended ones included; `service`: of this one only. */
 export async function observeContainers(
   docker: Docker,
   project: string,
   signal: AbortSignal,
+  service?: string,
 ): Promise<readonly ObservedContainer[]> {
-  const filters = { label: [`${label.project}=${project}`] };
+  const filters = {
+    label: [`${label.project}=${project}`, ...(service === undefined ? [] : [`${label.service}=${service}`])],
+  };
   const containers = await docker.listContainers({ all: true, filters, abortSignal: signal });
   return containers.map(observedContainer).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

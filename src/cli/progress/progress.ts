@@ -14,16 +14,23 @@ export interface Progress {
   end(): Promise<void>;
 }
 
-/** `auto`: the live view on a terminal that takes control characters, else plain lines. */
-export function createProgress({
-  globals,
-  terminal,
-  quiet,
-}: {
+interface ProgressInput {
   readonly globals: Globals;
   readonly terminal: Terminal;
   readonly quiet: boolean;
-}): Progress {
+}
+
+/** `auto`: the live view on a terminal that takes control characters, else plain lines. Made when there is something to show. */
+export function createProgress(input: ProgressInput): Progress {
+  let view: Progress | undefined;
+  return {
+    show: (event) => (view ??= createView(input)).show(event),
+    pause: () => view?.pause(),
+    end: () => view?.end() ?? Promise.resolve(),
+  };
+}
+
+function createView({ globals, terminal, quiet }: ProgressInput): Progress {
   const live = terminal.stderr.isTTY === true && (terminal.stderr.columns ?? 0) > 0 && globals.ansi !== "never";
   switch (quiet ? "quiet" : globals.progress) {
     case "quiet":

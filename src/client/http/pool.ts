@@ -34,6 +34,12 @@ export class ConnectionPool {
     }
   }
 
+  /** Takes an open connection over. */
+  add(socket: Socket): void {
+    this.#watch(socket);
+    this.#keep(socket);
+  }
+
   #on(socket: Socket, request: ExchangeRequest): Promise<HttpAnswer> {
     socket.ref();
     socket.setTimeout(this.#timeoutMs);
@@ -63,11 +69,15 @@ export class ConnectionPool {
       if (signal?.aborted === true) abort();
       else signal?.addEventListener("abort", abort, { once: true });
     });
+    this.#watch(socket);
+    return socket;
+  }
+
+  #watch(socket: Socket): void {
     socket.on("close", () => {
       const index = this.#idle.indexOf(socket);
       if (index >= 0) this.#idle.splice(index, 1);
     });
-    return socket;
   }
 
   get #isTls(): boolean {

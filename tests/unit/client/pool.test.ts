@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,6 +46,26 @@ describe("connections of the client", () => {
   it("are used again", async () => {
     for (let count = 0; count < 5; count += 1) await docker.listContainers();
     expect(sockets).toHaveLength(1);
+  });
+
+  it("may be given: an open one is used first, and closed with the client", async () => {
+    const connection = connect(join(directory, "s"));
+    await new Promise((resolve) => connection.once("connect", resolve));
+    const given = new Docker({ socketPath: join(directory, "s"), connection });
+    for (let count = 0; count < 3; count += 1) await given.listContainers();
+    expect(sockets).toHaveLength(1);
+    given.close();
+    expect(connection.destroyed).toBe(true);
+  });
+
+  it("that were given and have been closed by the server meanwhile are replaced", async () => {
+    const connection = connect(join(directory, "s"));
+    await new Promise((resolve) => connection.once("connect", resolve));
+    const given = new Docker({ socketPath: join(directory, "s"), connection });
+    while (sockets.length === 0) await new Promise((resume) => setImmediate(resume));
+    sockets[0]?.destroy();
+    expect(await given.listContainers()).toEqual([]);
+    given.close();
   });
 
   it("are as many as there are requests at once", async () => {
