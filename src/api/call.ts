@@ -1,5 +1,6 @@
 /** What a handler gets and what it gives back. A handler decides; `serve-call.ts` does the HTTP. Types and small makers. */
 import type { IncomingHttpHeaders } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Engine, StdioSession } from "../engine/engine.ts";
 import type { Shape } from "./shape.ts";
 
@@ -37,8 +38,13 @@ export type Reply =
       /** Whether the client may write to stdin. */
       readonly stdin: boolean;
       readonly contentType: string;
-      /** What the connection becomes; default `tcp`. */
-      readonly protocol?: "h2c";
+    }
+  | {
+      /** The connection becomes another protocol's. */
+      readonly kind: "takeover";
+      readonly protocol: "h2c";
+      /** Settles when the connection has ended. */
+      serve(socket: Duplex): Promise<void>;
     };
 type Headers = Readonly<Record<string, string>>;
 

@@ -18,11 +18,19 @@ export type HijackReply = Extract<Reply, { kind: "hijack" }>;
  *  type is always raw-stream, even with frames. */
 export async function runHijack(socket: Duplex, reply: HijackReply, upgraded: boolean): Promise<void> {
   const head = upgraded
-    ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${reply.contentType}\r\nConnection: Upgrade\r\nUpgrade: ${reply.protocol ?? "tcp"}\r\n`
+    ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${reply.contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n`
     : `HTTP/1.1 200 OK\r\nContent-Type: ${rawStream}\r\n`;
   socket.write(`${head}${headerLines()}\r\n`);
   pumpInput(socket, reply);
   await pumpOutput(socket, reply);
+}
+
+/** Gives the connection to what speaks the other protocol on it. */
+export async function runTakeover(socket: Duplex, reply: Extract<Reply, { kind: "takeover" }>): Promise<void> {
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${reply.protocol}\r\n${headerLines()}\r\n`,
+  );
+  await reply.serve(socket);
 }
 
 function headerLines(): string {

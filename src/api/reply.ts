@@ -17,7 +17,10 @@ export const standardHeaders: Readonly<Record<string, string>> = {
 /** Exactly this: the docker CLI compares with equality. */
 const jsonType = "application/json";
 
-export async function sendReply(response: ServerResponse, reply: Exclude<Reply, { kind: "hijack" }>): Promise<void> {
+export async function sendReply(
+  response: ServerResponse,
+  reply: Exclude<Reply, { kind: "hijack" | "takeover" }>,
+): Promise<void> {
   switch (reply.kind) {
     case "json":
       return sendBody(

@@ -123,6 +123,7 @@ export const routes = {
   imageRemove: { ...json, method: "DELETE", path: "/images/{name*}", query: ["force", "noprune", "platforms"] },
   imageDistribution: { ...json, method: "GET", path: "/distribution/{name*}/json" },
   session: { method: "POST", path: "/session", query: [], mode: "hijack" },
+  control: { method: "POST", path: "/grpc", query: [], mode: "hijack" },
   build: {
     method: "POST",
     path: "/build",

@@ -8,7 +8,7 @@ import { bodyCap, bodyChunks, parseJsonBody, readCapped } from "./body.ts";
 import type { Call } from "./call.ts";
 import { handlers } from "./handlers/index.ts";
 import { answerUnsupported } from "./handlers/unsupported.ts";
-import { detachConnection, refuseAttach, runHijack, takeUpgradeBody } from "./hijack.ts";
+import { detachConnection, refuseAttach, runHijack, runTakeover, takeUpgradeBody } from "./hijack.ts";
 import { sendProblem, sendReply } from "./reply.ts";
 import { matchRoute, splitVersion } from "./router.ts";
 import type { RouteMatch } from "./router.ts";
@@ -30,6 +30,7 @@ export async function serveRequest(engine: Engine, request: IncomingMessage, res
     const { match, call } = prepare(request, gone.signal, () => readCapped(bodyChunks(request)));
     name = match.name;
     const reply = await handlers[match.name](call, engine);
+    if (reply.kind === "takeover") throw new TscomposeError("request/invalid", "no upgrade proto in request");
     if (reply.kind !== "hijack") return await sendReply(response, reply);
     stay();
     await runHijack(detachConnection(request, response), reply, false);
@@ -60,6 +61,7 @@ export async function serveUpgrade(
     name = match.name;
     const reply = await handlers[match.name](call, engine);
     if (reply.kind === "hijack") return await runHijack(socket, reply, true);
+    if (reply.kind === "takeover") return await runTakeover(socket, reply);
     await sendReply(plainResponse(request, socket), reply);
   } catch (error) {
     if (name === "containerAttach") refuseAttach(socket, error);

@@ -10,7 +10,7 @@ import * as exec from "./exec.ts";
 import * as images from "./images.ts";
 import * as networks from "./networks.ts";
 import * as registry from "./registry.ts";
-import { session } from "./session.ts";
+import * as buildkit from "./session.ts";
 import * as system from "./system.ts";
 import * as volumes from "./volumes.ts";
 
@@ -72,7 +72,8 @@ export const handlers: Readonly<Record<RouteName, Handler>> = {
   imageTag: images.tag,
   imageRemove: images.remove,
   imageDistribution: registry.distribution,
-  session,
+  session: buildkit.session,
+  control: buildkit.control,
   build: build.build,
   buildPrune,
 

@@ -7,7 +7,7 @@ import { apiVersion, minApiVersion } from "../routes.ts";
 import type { EventMessage } from "../wire.ts";
 
 const pingHeaders = {
-  "Builder-Version": "1",
+  "Builder-Version": "2",
   Swarm: "inactive",
   "Cache-Control": "no-cache, no-store, must-revalidate",
   Pragma: "no-cache",

@@ -12,32 +12,36 @@ import type { Platform } from "../images/platform.ts";
 import type { LayerTransfer } from "../images/transfer.ts";
 import type { ImageStore } from "../images/types.ts";
 import { PushQueue } from "../streams/push-queue.ts";
-import type { HostConfig, OciHistory, OciImageConfig, ProgressMessage } from "../types.ts";
+import type { ProgressMessage } from "../types.ts";
 import { cachesOf, inlineCache, openImports, wantsEveryStep, writeCaches } from "./cache/build-caches.ts";
 import type { BuildCaches } from "./cache/build-caches.ts";
 import type { CacheTools } from "./cache/import-cache.ts";
 import { renderFinding, renderPlace } from "./checks/render-finding.ts";
 import { FolderMirrors } from "./context/folder-mirrors.ts";
+import { readClientDockerfile } from "./context/client-context.ts";
 import { openContext, openNamed } from "./context/open-context.ts";
-import type { ContextTools } from "./context/open-context.ts";
+import type { ContextTools, OpenedContext } from "./context/open-context.ts";
 import type { ContextFiles } from "./files/receive-context.ts";
-import type { ImageDraft } from "./plan/image-draft.ts";
+import { contextPaths } from "./plan/context-paths.ts";
 import { planBuild } from "./plan/plan-build.ts";
 import type { BuildPlan } from "./plan/plan-build.ts";
 import { proxyEnvironment } from "./plan/platform-args.ts";
 import type { NamedContext } from "./plan/options.ts";
 import { createImageResolver, credentialsFor } from "./solve/base-images.ts";
-import type { BuildScope, Result } from "./solve/build-context.ts";
+import type { BuildScope } from "./solve/build-context.ts";
 import { BuildCache, cacheLimit } from "./solve/build-cache.ts";
 import { CacheMounts } from "./solve/cache-mounts.ts";
 import { ClassicProgress } from "./solve/classic-progress.ts";
-import type { DockerfileSource } from "./solve/dockerfile-of.ts";
+import { askClient } from "./solve/ask-client.ts";
+import type { DockerfileSource, WantedDockerfile } from "./solve/dockerfile-of.ts";
 import type { BuildEvent } from "./solve/events.ts";
 import { StepProgress } from "./solve/step-progress.ts";
 import { TraceProgress } from "./solve/trace-progress.ts";
 import { RemoteOrigins } from "./solve/remote-origins.ts";
+import { imageConfig } from "./solve/image-config.ts";
 import { removeLeftovers } from "./solve/run-container.ts";
 import type { BuildRoots } from "./solve/run-container.ts";
+import { limitsOf } from "./solve/run-limits.ts";
 import { RunNetworks } from "./solve/run-networks.ts";
 import { Solver } from "./solve/solver.ts";
 import type { RunningSteps } from "./solve/solver.ts";
@@ -84,6 +88,7 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
   };
   return {
     build: (request, context) => startBuild(parts, request, context),
+    run: (request, context, emit) => runWhole(parts, request, { archive: context, emit }),
     usage: () => parts.kept.usage(),
     prune: (pruning) => parts.kept.prune(pruning),
   };
@@ -106,10 +111,11 @@ const maxWaiting = 64 * 1024 * 1024;
 interface Started {
   readonly workspace: Workspace;
   readonly tools: ContextTools;
-  readonly context: ContextFiles;
+  readonly context: OpenedContext["files"];
   readonly source: DockerfileSource;
   readonly platform: Platform | undefined;
   readonly caches: BuildCaches;
+  readonly tags: readonly string[];
 }
 
 async function startBuild(
@@ -117,6 +123,26 @@ async function startBuild(
   request: BuildRequest,
   archive: AsyncIterable<Buffer>,
 ): Promise<AsyncIterable<ProgressMessage>> {
+  return progressOf(parts, request, await openBuild(parts, request, archive));
+}
+
+async function runWhole(
+  parts: Parts,
+  request: BuildRequest,
+  at: { readonly archive: AsyncIterable<Buffer>; readonly emit: (event: BuildEvent) => void },
+): Promise<string> {
+  const started = await openBuild(parts, request, at.archive);
+  const endNetworks = parts.networks.begin();
+  try {
+    return await runBuild(parts, request, { ...started, emit: at.emit });
+  } finally {
+    endNetworks();
+    await closeWorkspace(parts, started.workspace);
+    await keepToLimit(parts);
+  }
+}
+
+async function openBuild(parts: Parts, request: BuildRequest, archive: AsyncIterable<Buffer>): Promise<Started> {
   const tags = request.tags.map((tag) => familiarName(withDefaultTag(parseReference(tag))));
   const platform =
     request.platform === undefined ? undefined : parsePlatform(request.platform, hostPlatform(parts.engine.host.arch));
@@ -124,14 +150,20 @@ async function startBuild(
   const workspace = new Workspace(join(parts.roots.dataRoot, "work", randomBytes(8).toString("hex")), parts.images);
   try {
     const tools = toolsOf(parts, request, workspace);
-    const wanted = { name: request.dockerfile, text: request.dockerfileText, ignoreText: request.ignoreText };
+    const wanted = await wantedDockerfile(request);
     const opened = await openContext(tools, { source: request.context, wanted, archive });
-    const started = { workspace, tools, context: opened.files, source: opened.source, platform, caches };
-    return progressOf(parts, request, started, tags);
+    return { workspace, tools, context: opened.files, source: opened.source, platform, caches, tags };
   } catch (error) {
     await closeWorkspace(parts, workspace);
     throw error;
   }
+}
+
+async function wantedDockerfile(request: BuildRequest): Promise<WantedDockerfile> {
+  const { dockerfile: name, dockerfileText: text, ignoreText, dockerfileFolder } = request;
+  if (dockerfileFolder === undefined) return { name, text, ignoreText };
+  const read = await readClientDockerfile(dockerfileFolder, name);
+  return { name: read.name, text: read.text, ignoreText: read.ignoreText ?? ignoreText };
 }
 
 function toolsOf(parts: Parts, request: BuildRequest, workspace: Workspace): ContextTools {
@@ -158,12 +190,7 @@ const progressLines = {
 } as const satisfies Readonly<Record<BuildRequest["progress"], unknown>>;
 
 /** Runs the build while its lines are read. A reader that leaves ends it. */
-async function* progressOf(
-  parts: Parts,
-  request: BuildRequest,
-  started: Started,
-  tags: readonly string[],
-): AsyncGenerator<ProgressMessage> {
+async function* progressOf(parts: Parts, request: BuildRequest, started: Started): AsyncGenerator<ProgressMessage> {
   const queue = new PushQueue<ProgressMessage>({
     limit: maxWaiting,
     weigh: (message) => (message.stream?.length ?? 0) + 100,
@@ -182,7 +209,7 @@ async function* progressOf(
     }
   };
   const endNetworks = parts.networks.begin();
-  const work = runBuild(parts, { ...request, signal }, { ...started, tags, emit })
+  const work = runBuild(parts, { ...request, signal }, { ...started, emit })
     .finally(endNetworks)
     .then(
       (imageId) => {
@@ -219,12 +246,12 @@ function withExcerpt(error: unknown, { name, text }: DockerfileSource): unknown 
 }
 
 interface Running extends Started {
-  readonly tags: readonly string[];
   readonly emit: (event: BuildEvent) => void;
 }
 
 async function runBuild(parts: Parts, request: BuildRequest, running: Running): Promise<string> {
   const { source, emit } = running;
+  emit({ kind: "dockerfile", name: source.name, text: source.text });
   const buildPlatform = hostPlatform(parts.engine.host.arch);
   const named = await openContexts(running.tools, request, running.context);
   const plan = await planBuild(
@@ -244,6 +271,7 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
     createImageResolver({
       images: parts.images,
       credentials: request.credentials,
+      askCredentials: (registry) => request.client?.credentials(registry) ?? Promise.resolve(undefined),
       alwaysPull: request.pull,
       strictPlatform: running.platform !== undefined,
       onMessage: (message) => emit({ kind: "pull", message }),
@@ -262,8 +290,10 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
   running.workspace.defer(() => parts.cache.leave(user));
   const { caches } = running;
   const cacheTools = cacheToolsOf(parts, request, running);
+  const contexts = await neededFiles(named.files, plan);
+  const asked = await askClient(request, plan, running.workspace);
   const solver = new Solver({
-    scope: scopeOf(parts, request, { running, plan, contexts: named.files }),
+    scope: scopeOf(parts, { ...request, ...asked }, { running, plan, contexts }),
     steps: plan.steps,
     cache: parts.cache,
     user,
@@ -280,11 +310,12 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
   for (const { id: step } of plan.steps)
     if (!solved.has(step)) emit({ kind: "finished", step, cached: true, chainId: "", ms: 0 });
   const inline = inlineCache(caches, solved, { result: plan.result, layers: result.diffIds.length });
-  const imageId = await parts.images.commitImage({ ...imageConfig(plan, result), ...inline }, running.tags);
+  const config = { ...imageConfig(plan, result), ...inline };
+  const imageId = request.keepImage === false ? "" : await parts.images.commitImage(config, running.tags);
   // The image keeps the layers from now on; the cache wants them beyond it.
   if (result.chainId !== undefined && parts.cache.knows(result.chainId)) parts.images.keepChain(result.chainId);
   await writeCaches(cacheTools, caches, { solved, result: plan.result });
-  emit({ kind: "done", imageId, tags: running.tags });
+  if (imageId !== "") emit({ kind: "done", imageId, tags: running.tags });
   return imageId;
 }
 
@@ -292,7 +323,8 @@ function cacheToolsOf(parts: Parts, request: BuildRequest, { workspace, platform
   return {
     images: parts.images,
     platform: platform ?? hostPlatform(parts.engine.host.arch),
-    credentialsFor: (domain) => credentialsFor(request.credentials, domain),
+    credentialsFor: async (domain) =>
+      credentialsFor(request.credentials, domain) ?? (await request.client?.credentials(domain)),
     warn: (text) => emit({ kind: "notice", level: "warning", text }),
     signal: request.signal,
     defer: (release) => workspace.defer(release),
@@ -302,15 +334,26 @@ function cacheToolsOf(parts: Parts, request: BuildRequest, { workspace, platform
 interface NamedContexts {
   readonly meanings: Readonly<Record<string, NamedContext>>;
   /** By what the plan calls them. */
-  readonly files: ReadonlyMap<string, ContextFiles>;
+  readonly files: ReadonlyMap<string, OpenedContext["files"]>;
 }
 
-async function openContexts(tools: ContextTools, request: BuildRequest, main: ContextFiles): Promise<NamedContexts> {
+/** The files of the contexts, as far as the build reads them. */
+async function neededFiles(named: NamedContexts["files"], plan: BuildPlan): Promise<ReadonlyMap<string, ContextFiles>> {
+  const opened = [...named].map(async ([name, open]) => [name, await open(contextPaths(plan, name))] as const);
+  return new Map(await Promise.all(opened));
+}
+
+async function openContexts(
+  tools: ContextTools,
+  request: BuildRequest,
+  main: OpenedContext["files"],
+): Promise<NamedContexts> {
   const opened = await Promise.all(
-    Object.entries(request.namedContexts).map(async ([name, source]): Promise<[string, NamedContext, ContextFiles?]> =>
-      source.kind === "image"
-        ? [name, { kind: "image", reference: source.reference }]
-        : [name, { kind: "local", name: `named:${name}` }, await openNamed(tools, name, source)],
+    Object.entries(request.namedContexts).map(
+      async ([name, source]): Promise<[string, NamedContext, OpenedContext["files"]?]> =>
+        source.kind === "image"
+          ? [name, { kind: "image", reference: source.reference }]
+          : [name, { kind: "local", name: `named:${name}` }, await openNamed(tools, name, source)],
     ),
   );
   const files = opened.flatMap(([name, , found]) => (found === undefined ? [] : [[`named:${name}`, found] as const]));
@@ -326,23 +369,6 @@ function networkOf(given: string | undefined): "default" | "none" | "host" {
   throw new TscomposeError("request/unsupported", `network mode ${given} is not supported by builds`, {
     hint: "use default, none or host",
   });
-}
-
-function limitsOf(request: BuildRequest): HostConfig {
-  const { limits, extraHosts } = request;
-  return {
-    ...(extraHosts.length === 0 ? {} : { ExtraHosts: extraHosts }),
-    ...(limits.shmSize === undefined ? {} : { ShmSize: limits.shmSize }),
-    ...(limits.memory === undefined ? {} : { Memory: limits.memory }),
-    ...(limits.memorySwap === undefined ? {} : { MemorySwap: limits.memorySwap }),
-    ...(limits.cpuShares === undefined ? {} : { CpuShares: limits.cpuShares }),
-    ...(limits.cpuPeriod === undefined ? {} : { CpuPeriod: limits.cpuPeriod }),
-    ...(limits.cpuQuota === undefined ? {} : { CpuQuota: limits.cpuQuota }),
-    ...(limits.cpusetCpus === undefined ? {} : { CpusetCpus: limits.cpusetCpus }),
-    ...(limits.cpusetMems === undefined ? {} : { CpusetMems: limits.cpusetMems }),
-    ...(limits.ulimits === undefined ? {} : { Ulimits: limits.ulimits }),
-    ...(limits.cgroupParent === undefined ? {} : { CgroupParent: limits.cgroupParent }),
-  };
 }
 
 function scopeOf(
@@ -372,37 +398,4 @@ function scopeOf(
     allow: { ...request.allow, networkHost: request.allow.networkHost || request.network === "host" },
     signal: request.signal,
   };
-}
-
-function imageConfig({ image, epochSeconds }: BuildPlan, { diffIds, madeMs }: Result): OciImageConfig {
-  const times = madeMs.map((ms) => new Date(epochSeconds === undefined ? ms : epochSeconds * 1000).toISOString());
-  const start = epochSeconds === undefined ? undefined : new Date(epochSeconds * 1000).toISOString();
-  const history = datedHistory(image, times, start);
-  return {
-    created: history.at(-1)?.created ?? new Date().toISOString(),
-    ...image,
-    history,
-    rootfs: { type: "layers", diff_ids: diffIds },
-  };
-}
-
-/** Entries of the base have their time, layers that of their making, however long ago, so that the same build gives the same image.
- *  What makes no layer goes with the one before; before the first new layer, with that.
- *  @param times of the highest layers, lowest first */
-function datedHistory(
-  { history }: ImageDraft,
-  times: readonly string[],
-  start: string | undefined,
-): readonly OciHistory[] {
-  const layerCount = history.filter((entry) => entry.empty_layer !== true).length;
-  let layer = times.length - layerCount;
-  const lastOfBase = history.findLast((entry) => entry.created !== undefined)?.created;
-  let time = start ?? times[0] ?? lastOfBase ?? new Date().toISOString();
-  return history.map((entry) => {
-    if (entry.empty_layer !== true) {
-      time = (entry.created === undefined ? times[layer] : undefined) ?? time;
-      layer += 1;
-    }
-    return entry.created === undefined ? { created: time, ...entry } : entry;
-  });
 }

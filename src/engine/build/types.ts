@@ -1,4 +1,5 @@
 /** What the API asks of the builder. Types only. */
+import type { BuildEvent } from "./solve/events.ts";
 import type { ProgressMessage, RegistryCredentials, Ulimit } from "../types.ts";
 
 /** A folder of the machine that the engine runs on, and the proof that the client means the same one. */
@@ -12,9 +13,55 @@ export interface LocalFolder {
   readonly ino: string;
 }
 
+/** What a client has at a path of a folder. */
+export interface ClientEntry {
+  /** Relative, `/` between its parts. Comes from the client: to be checked. */
+  readonly path: Buffer;
+  readonly type: "file" | "directory" | "symlink" | "other";
+  /** Permissions with setuid, setgid, sticky. */
+  readonly mode: number;
+  readonly sizeBytes: bigint;
+  readonly mtimeNs: bigint;
+  /** Of a symlink its content; of a file another name that it has, a path as above. */
+  readonly link: Buffer;
+}
+
+/** Takes the entries of a folder in order (see `comparePaths`), and the content of those that it wants. */
+export interface ClientReceiver {
+  /** @returns true: the content is wanted. @throws build/invalid */
+  entry(entry: ClientEntry, index: number): boolean;
+  /** Of a file that is wanted; those of several may come mixed. */
+  data(index: number, chunk: Buffer): void;
+  end(index: number): void;
+}
+
+/** A folder of a client that is asked for what is needed of it. */
+export interface ClientFolder {
+  /** The same for the same folder in later builds; undefined: it is not known again. */
+  readonly key: string | undefined;
+  /** The files of these paths that are there, each at most 16 MiB. */
+  read(paths: readonly string[]): Promise<ReadonlyMap<string, Buffer>>;
+  /** `follow`: only these paths (patterns too), what their symlinks lead to, and what is below; none: everything.
+   *  @throws what the receiver throws; build/failed where the client fails */
+  sync(
+    wanted: { readonly follow: readonly string[]; readonly exclude: readonly string[] },
+    receiver: ClientReceiver,
+  ): Promise<void>;
+}
+
+/** What a build asks its client for when it knows what it needs. */
+export interface ClientServices {
+  /** Undefined: there is no such secret. */
+  secret(id: string): Promise<Buffer | undefined>;
+  /** Makes a socket in `directory` (of this build, empty) that leads to the agent. Undefined: there is none of that id. */
+  agent(id: string, directory: string): Promise<string | undefined>;
+  credentials(registry: string): Promise<RegistryCredentials | undefined>;
+}
+
 export type ContextSource =
   /** The body of the request. */
   | { readonly kind: "tar" }
+  | { readonly kind: "client"; readonly folder: ClientFolder }
   | { readonly kind: "folder"; readonly folder: LocalFolder }
   /** A git repository, an archive, or a Dockerfile. */
   | { readonly kind: "remote"; readonly url: string };
@@ -82,6 +129,12 @@ export interface BuildRequest {
   readonly check: boolean;
   /** Keep the files before a RUN step that fails as an image without a name, and tell of it. */
   readonly debug: boolean;
+  /** Asked for what `secrets`, `ssh` and `credentials` do not have. */
+  readonly client?: ClientServices;
+  /** Where the Dockerfile is, if not in the context. */
+  readonly dockerfileFolder?: ClientFolder;
+  /** Where false, nothing but the cache keeps the result. */
+  readonly keepImage?: boolean;
   /** Registry host -> credentials. */
   readonly credentials: Readonly<Record<string, RegistryCredentials>>;
   readonly allow: { readonly networkHost: boolean; readonly insecure: boolean };
@@ -119,6 +172,9 @@ export interface BuildService {
    *  with `exitCode` in its details where a RUN step ended so.
    *  @throws build/invalid before the first line for a context or Dockerfile that cannot be used */
   build(request: BuildRequest, context: AsyncIterable<Buffer>): Promise<AsyncIterable<ProgressMessage>>;
+  /** As `build`, for those who take events. @returns the id of the image, empty where none was to be made
+   *  @throws build/invalid, build/failed, what a base image's registry says */
+  run(request: BuildRequest, context: AsyncIterable<Buffer>, emit: (event: BuildEvent) => void): Promise<string>;
   /** What builds keep, longest unused first. */
   usage(): Promise<readonly CacheUsage[]>;
   /** Forgets what no build uses, longest unused first, as far as the limits ask for; all of it without limits. */

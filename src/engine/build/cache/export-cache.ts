@@ -55,7 +55,7 @@ async function openPlace(
   if (target.kind === "local")
     return folderPlace({ fd: openFolder(target.folder), path: target.folder.path, name: target.tag });
   const { reference } = target;
-  const at = { credentials: credentialsFor(reference.domain), actions: "pull,push", signal };
+  const at = { credentials: await credentialsFor(reference.domain), actions: "pull,push", signal };
   return registryPlace(await images.repository(reference, at), reference);
 }
 

@@ -29,7 +29,7 @@ import type { CachedResult } from "../solve/step-cache.ts";
 export interface CacheTools {
   readonly images: ImageStore & LayerTransfer;
   readonly platform: Platform;
-  readonly credentialsFor: (domain: string) => RegistryCredentials | undefined;
+  readonly credentialsFor: (domain: string) => Promise<RegistryCredentials | undefined>;
   /** Of what does not help, but does no harm either. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
@@ -111,7 +111,7 @@ async function openPlace(tools: CacheTools, source: CacheImport): Promise<CacheP
   if (source.kind === "local")
     return folderPlace({ fd: openFolder(source.folder), path: source.folder.path, name: source.name });
   const { reference } = source;
-  const at = { credentials: tools.credentialsFor(reference.domain), actions: "pull", signal: tools.signal };
+  const at = { credentials: await tools.credentialsFor(reference.domain), actions: "pull", signal: tools.signal };
   return registryPlace(await tools.images.repository(reference, at), reference);
 }
 

@@ -26,7 +26,7 @@ import { removeDirectories } from "../files/remove-directories.ts";
 import type { KeptDirectory } from "../solve/build-cache.ts";
 import type { LocalFolder } from "../types.ts";
 import { Mirror } from "./mirror.ts";
-import type { MirrorIndex } from "./mirror.ts";
+import type { MirrorIndex, MirrorResult } from "./mirror.ts";
 
 export interface LeasedFolder {
   readonly files: ContextFiles;
@@ -62,6 +62,20 @@ function elsewhere({ path }: LocalFolder, cause?: unknown): TscomposeError {
   });
 }
 
+/** A copy of a folder, and what it held when it was last brought up to date. */
+export interface FolderCopy {
+  readonly target: string;
+  readonly before: MirrorIndex;
+}
+
+export interface Followed {
+  /** JSON: what the mirror is of. */
+  readonly identity: unknown;
+  /** Brings the copy up to date. `onChange` is to be called before the first change, and what it throws passed on. */
+  readonly follow: (copy: FolderCopy, onChange: () => void) => Promise<MirrorResult>;
+  readonly spare: () => string;
+}
+
 export class FolderMirrors {
   readonly #dir: string;
   readonly #users = new Map<string, number>();
@@ -79,11 +93,18 @@ export class FolderMirrors {
 
   /** The files as they are now. `spare`: a new directory, for a copy of their own while another build uses an older state. */
   async lease(folder: LocalFolder, patterns: readonly string[], spare: () => string): Promise<LeasedFolder> {
-    const key = createHash("sha256")
-      .update(JSON.stringify([folder.path, folder.dev, folder.ino, patterns]))
-      .digest("hex");
+    return await this.leaseOf({
+      identity: [folder.path, folder.dev, folder.ino, patterns],
+      follow: (copy, onChange) => follow({ folder, patterns }, copy, onChange),
+      spare,
+    });
+  }
+
+  /** A mirror of whatever `followed` brings up to date. */
+  async leaseOf(followed: Followed): Promise<LeasedFolder> {
+    const key = createHash("sha256").update(JSON.stringify(followed.identity)).digest("hex");
     const before = this.#turns.get(key) ?? Promise.resolve();
-    const turn = before.then(() => this.#update(key, { folder, patterns, spare }));
+    const turn = before.then(() => this.#update(key, followed));
     const settled = turn.catch(() => undefined);
     this.#turns.set(key, settled);
     try {
@@ -93,10 +114,7 @@ export class FolderMirrors {
     }
   }
 
-  async #update(
-    key: string,
-    at: { readonly folder: LocalFolder; readonly patterns: readonly string[]; readonly spare: () => string },
-  ): Promise<LeasedFolder> {
+  async #update(key: string, followed: Followed): Promise<LeasedFolder> {
     const path = join(this.#dir, key, "index.json");
     const files = join(this.#dir, key, "files");
     const known = readIndex(path);
@@ -105,7 +123,7 @@ export class FolderMirrors {
     mkdirSync(files, { recursive: true, mode: 0o755 });
     const inUse = (this.#users.get(key) ?? 0) > 0;
     try {
-      const { index, changed } = await follow(at, { target: files, before: known ?? new Map() }, () => {
+      const { index, changed } = await followed.follow({ target: files, before: known ?? new Map() }, () => {
         if (inUse) throw new InUse();
         rmSync(path, { force: true });
       });
@@ -114,8 +132,8 @@ export class FolderMirrors {
       return this.#leased(key, { directory: files, contents: digests(index) });
     } catch (error) {
       if (!(error instanceof InUse)) throw error;
-      const directory = at.spare();
-      const { index } = await follow(at, { target: directory, before: new Map() }, () => undefined);
+      const directory = followed.spare();
+      const { index } = await followed.follow({ target: directory, before: new Map() }, () => undefined);
       return { files: { directory, contents: digests(index) }, release: () => undefined };
     }
   }
@@ -160,9 +178,9 @@ class InUse extends Error {}
 
 async function follow(
   { folder, patterns }: { readonly folder: LocalFolder; readonly patterns: readonly string[] },
-  copy: { readonly target: string; readonly before: MirrorIndex },
+  copy: FolderCopy,
   onChange: () => void,
-): ReturnType<Mirror["follow"]> {
+): Promise<MirrorResult> {
   const source = openFolder(folder);
   const target = new Tree(copy.target);
   try {

@@ -12,6 +12,7 @@ import { download } from "../solve/fetch-url.ts";
 import type { Workspace } from "../solve/workspace.ts";
 import type { BuildRequest, ContextSource, NamedSource } from "../types.ts";
 import { checkOut } from "./git-checkout.ts";
+import { clientDockerfile, clientFiles, clientIgnorePatterns } from "./client-context.ts";
 import { isGitContext, parseGitUrl } from "./git-url.ts";
 import { openFolder } from "./folder-mirrors.ts";
 import type { FolderMirrors } from "./folder-mirrors.ts";
@@ -29,10 +30,19 @@ export interface ContextTools {
   readonly defer: (release: () => void) => void;
 }
 
+/** What a build reads of a context: see `contextPaths`. */
+export type NeededPaths = "all" | readonly string[] | undefined;
+
 export interface OpenedContext {
-  readonly files: ContextFiles;
+  /** Called once it is known what is needed. */
+  readonly files: (needed: NeededPaths) => Promise<ContextFiles>;
   readonly source: DockerfileSource;
 }
+
+const opened =
+  (files: ContextFiles): OpenedContext["files"] =>
+  () =>
+    Promise.resolve(files);
 
 /** @throws build/invalid, build/failed; request/conflict for a folder that is not on this machine */
 export async function openContext(
@@ -51,7 +61,14 @@ export async function openContext(
         tools.workspace.newDirectory("context"),
       );
       tools.defer(() => leased.release());
-      return { files: leased.files, source: dockerfile };
+      return { files: opened(leased.files), source: dockerfile };
+    }
+    case "client": {
+      const dockerfile = await clientDockerfile(source.folder, wanted);
+      return {
+        files: (needed) => clientFiles(tools, source.folder, dockerfile.ignorePatterns, needed),
+        source: dockerfile,
+      };
     }
     case "remote": {
       const remote = await fetchRemote(tools, source.url);
@@ -65,7 +82,7 @@ export async function openContext(
 function prepared(files: ContextFiles, wanted: WantedDockerfile): OpenedContext {
   const source = dockerfileOf(files, wanted);
   dropIgnored(files, source.ignorePatterns);
-  return { files, source };
+  return { files: opened(files), source };
 }
 
 /** A context by another name, as files. Its own .dockerignore counts. */
@@ -73,6 +90,18 @@ export async function openNamed(
   tools: ContextTools,
   name: string,
   source: Exclude<NamedSource, { readonly kind: "image" }>,
+): Promise<OpenedContext["files"]> {
+  if (source.kind === "client") {
+    const patterns = await clientIgnorePatterns(source.folder);
+    return (needed) => clientFiles(tools, source.folder, patterns, needed);
+  }
+  return opened(await openNamedFiles(tools, name, source));
+}
+
+async function openNamedFiles(
+  tools: ContextTools,
+  name: string,
+  source: Exclude<NamedSource, { readonly kind: "image" | "client" }>,
 ): Promise<ContextFiles> {
   if (source.kind === "folder") {
     closeSync(openFolder(source.folder));

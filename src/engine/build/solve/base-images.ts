@@ -17,6 +17,8 @@ import type { ImageResolver, ResolvedImage } from "../plan/options.ts";
 export interface BaseImageOptions {
   readonly images: ImageStore & Pick<ImageService, "pull">;
   readonly credentials: Readonly<Record<string, RegistryCredentials>>;
+  /** For registries that are not among them. */
+  readonly askCredentials: (registry: string) => Promise<RegistryCredentials | undefined>;
   /** Ask the registry even where the image is there. */
   readonly alwaysPull: boolean;
   /** The platform was asked for: an image of another one does not do. */
@@ -58,7 +60,8 @@ export function createImageResolver(options: BaseImageOptions): ImageResolver {
     const messages = await images.pull({
       reference: canonicalName(reference),
       platform: options.strictPlatform ? formatPlatform(platform) : undefined,
-      credentials: credentialsFor(options.credentials, reference.domain),
+      credentials:
+        credentialsFor(options.credentials, reference.domain) ?? (await options.askCredentials(reference.domain)),
       signal: options.signal,
     });
     for await (const message of messages) {

@@ -38,6 +38,7 @@ export class ClassicProgress {
       case "finished":
         this.#step(event.step).finished = { cached: event.cached, chainId: event.chainId };
         return this.#advance();
+      case "dockerfile":
       case "failed":
       case "kept":
         return [];

@@ -3,6 +3,8 @@ import type { Finding } from "../checks/linter.ts";
 import type { PlanLine } from "../plan/plan-build.ts";
 
 export type BuildEvent =
+  /** What is built, before it is read. */
+  | { readonly kind: "dockerfile"; readonly name: string; readonly text: string }
   | {
       readonly kind: "planned";
       readonly lines: readonly PlanLine[];

@@ -30,6 +30,8 @@ export class StepProgress {
         return [event.message];
       case "notice":
         return [event.level === "warning" ? { aux: { warning: event.text } } : { stream: `${event.text}\n` }];
+      case "dockerfile":
+        return [];
       case "done":
         return [{ aux: { ID: event.imageId } }];
     }

@@ -70,6 +70,7 @@ export class TraceProgress {
         return [{ id: "moby.image.id", aux: { ID: event.imageId } }];
       case "notice":
         return this.#notice(event);
+      case "dockerfile":
       case "kept":
       case "pull":
         return [];
