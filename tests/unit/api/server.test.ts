@@ -34,7 +34,7 @@ describe("every answer", () => {
     const answer = await api.ask("HEAD /_ping HTTP/1.1");
     expect(statusOf(answer)).toBe(200);
     const names = ["Api-Version", "Ostype", "Docker-Experimental", "Builder-Version", "Swarm", "Content-Length"];
-    expect(names.map((name) => headerOf(answer, name))).toEqual(["1.51", "linux", "false", "1", "inactive", "0"]);
+    expect(names.map((name) => headerOf(answer, name))).toEqual(["1.51", "linux", "false", "2", "inactive", "0"]);
     expect(headerOf(answer, "Content-Type")).toBe("text/plain; charset=utf-8");
     expect(headerOf(answer, "Server")).toMatch(/^Docker\/\S+ \(linux\)$/);
     expect(await api.ask("GET /_ping HTTP/1.1")).toMatch(/\r\n\r\nOK$/);
@@ -48,16 +48,16 @@ describe("every answer", () => {
   });
 
   it("is 404 page not found for an unknown page and for a wrong method", async () => {
-    for (const target of [
-      "GET /nothing",
-      "PUT /containers/json",
-      "GET /v1.51/nothing",
-      "POST /grpc",
-      "POST /session",
-      "OPTIONS /x",
-    ]) {
+    for (const target of ["GET /nothing", "PUT /containers/json", "GET /v1.51/nothing", "OPTIONS /x"]) {
       const answer = await api.ask(`${target} HTTP/1.1`);
       expect([statusOf(answer), messageOf(answer)]).toEqual([404, "page not found"]);
+    }
+  });
+
+  it("asks for an upgrade where a connection is to become BuildKit's", async () => {
+    for (const target of ["POST /grpc", "POST /session"]) {
+      const answer = await api.ask(`${target} HTTP/1.1`);
+      expect([statusOf(answer), messageOf(answer)]).toEqual([400, "no upgrade proto in request"]);
     }
   });
 
