@@ -1,12 +1,13 @@
 /** Pull and push of an image of about 170 MB (Debian with Perl and Python) from and to Debian's docker-registry on loopback, in
- *  two shapes: three layers, and all of it in one. Pushes go to a registry that is empty each time, or nothing would be sent. */
+ *  two shapes, three layers and all of it in one, and push of the same built from a Dockerfile. Pushes go to a registry that is empty each time, or nothing would be sent. */
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort, repository } from "../support/workspace.ts";
-import { compare, type Topic } from "./measure.ts";
+import { type Bench, compare, type Topic } from "./measure.ts";
 
 /** Both engines delete removed layers after they have answered: that is not part of the next figure. */
 const settleMs = 1500;
@@ -35,12 +36,37 @@ export const images: Topic = {
         });
         for (const side of bench.sides) side.removeImage(reference);
       }
+      await builtHere(bench, work);
     } finally {
       source.stop();
       rmSync(work, { recursive: true, force: true });
     }
   },
 };
+
+/** The same files built from a Dockerfile, then pushed. One side packs them when it builds, the other when it pushes: what a user
+ *  waits for is both. Each run has other files, so nothing is there already. */
+async function builtHere(bench: Bench, work: string): Promise<void> {
+  const folder = join(work, "built");
+  mkdirSync(folder);
+  execFileSync("cp", ["-al", join(work, "tree"), join(folder, "tree")]);
+  writeFileSync(join(folder, "Dockerfile"), "FROM scratch\nCOPY tree /\n");
+  writeFileSync(join(folder, "compose.yaml"), "services: {a: {image: bench-build, build: .}}\n");
+  await compare(bench, "image of 170 MB, built here", async (side) => {
+    writeFileSync(join(folder, "tree/run"), randomBytes(16));
+    const build = side.build(folder, []);
+    const target = await startRegistry(join(work, "target"));
+    const pushed = `${target.host}/pushed:latest`;
+    try {
+      const push = side.push("bench-build", pushed);
+      return { "build and push": build + push, build, push };
+    } finally {
+      for (const image of [pushed, "bench-build:latest"]) side.removeImage(image);
+      target.stop();
+      await pause(settleMs);
+    }
+  });
+}
 
 /** An empty registry of its own, its data in `directory`. */
 async function startRegistry(directory: string): Promise<{ readonly host: string; stop(): void }> {

@@ -1,6 +1,5 @@
 /** An image as blobs that can leave the store: its manifest as it came where all of it is stored, else one for what is. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { TscomposeError } from "../../errors.ts";
 import { digestOf } from "./digest.ts";
 import type { Image } from "./image-records.ts";
@@ -8,13 +7,15 @@ import { packDirectory } from "./layers/pack.ts";
 import { parseManifest, renderManifest, type Descriptor } from "./manifest.ts";
 import { dockerConfig, dockerManifest, layerMediaType } from "./media-types.ts";
 import type { ImageParts } from "./parts.ts";
+import { readPieces } from "./read-pieces.ts";
 
 export interface PortableLayer {
   readonly descriptor: Descriptor;
   readonly diffId: string;
   /** True when it is packed from the directory each time; then it is not compressed. */
   readonly packed: boolean;
-  /** Its bytes, which were verified when they were stored and are again when they are packed. */
+  /** Its bytes, which were verified when they were stored and are again when they are packed. Each chunk is valid until the next is
+   *  asked for. */
   readonly open: () => AsyncIterable<Buffer>;
 }
 export interface PortableImage {
@@ -60,7 +61,7 @@ function portableLayer(parts: ImageParts, diffId: string, described: Descriptor 
     descriptor,
     diffId,
     packed: false,
-    open: () => createReadStream(parts.blobs.path(descriptor.digest), { highWaterMark: 1 << 18 }),
+    open: () => readPieces(parts.blobs.path(descriptor.digest), { start: 0 }),
   });
   if (described !== undefined && parts.blobs.has(described.digest)) return fromFile(described);
   const layer = parts.layers.get(diffId);
@@ -78,7 +79,7 @@ export async function* packVerified(directory: string, diffId: string): AsyncGen
   const hash = createHash("sha256");
   for (const chunk of packDirectory(directory)) {
     hash.update(chunk);
-    yield Buffer.from(chunk);
+    yield chunk;
   }
   const found = `sha256:${hash.digest("hex")}`;
   if (found === diffId) return;

@@ -1,35 +1,25 @@
-/** `push`: layers first, a few in parallel, then the configuration, then the manifest, so that a name in the registry never stands
+/** `push`: layers and the configuration, a few in parallel, then the manifest, so that a name in the registry never stands
  *  for something incomplete. Layers the registry has are not sent; those of another repository there are mounted. */
-import { createReadStream } from "node:fs";
 import { TscomposeError } from "../../errors.ts";
 import type { PullOptions } from "../engine.ts";
 import type { ProgressMessage } from "../types.ts";
-import { SniffingDecoder } from "./decoder.ts";
 import type { Image } from "./image-records.ts";
-import { compressTo } from "./layers/compress.ts";
-import { layerCompression } from "./media-types.ts";
 import type { ImageParts } from "./parts.ts";
-import { portableImage, type PortableLayer } from "./portable.ts";
+import { portableImage } from "./portable.ts";
 import { ProgressStream } from "./progress.ts";
+import { packAndPushLayer, pushLayer, wantsPacking, type PushContext } from "./push-layer.ts";
 import { openRepository, type RegistryAccess } from "./pull.ts";
 import { canonicalName, familiarName, parseReference, repositoryOf, type Reference } from "./reference.ts";
 import { credentialsFromConfig } from "./registry/credentials.ts";
 import { registryEndpoint } from "./registry/endpoint.ts";
-import type { Repository } from "./registry/fetch.ts";
 import { putManifest, uploadBlob, type BlobSource } from "./registry/upload.ts";
 import { short } from "./remove.ts";
 
 export type PushOptions = PullOptions & { readonly tag: string | undefined };
 
-interface PushContext {
-  readonly parts: ImageParts;
-  readonly repository: Repository;
-  readonly reference: Reference;
-  readonly progress: ProgressStream;
-}
-
 const parallelUploads = 5;
-const countEveryMs = 100;
+/** Each takes some 12 MB, and all processors that are free. */
+const parallelPacking = 2;
 
 /** Without a tag every tag of the repository.
  *  @throws before the first message: image/not-found, request/invalid */
@@ -102,21 +92,30 @@ async function pushOne(context: PushContext, image: Image): Promise<void> {
   const { parts, repository, reference, progress } = context;
   const release = parts.catalog.hold([image.id, image.manifest.digest, ...image.config.rootfs.diff_ids]);
   try {
-    for (const { diffId } of portableImage(parts, image).layers) {
-      progress.push({ status: "Preparing", progressDetail: {}, id: short(diffId) });
-    }
-    await compressLayers(parts, image);
-    const { manifest, config, layers } = portableImage(parts, image);
+    const { layers, config } = portableImage(parts, image);
+    for (const { diffId } of layers) progress.push({ status: "Preparing", progressDetail: {}, id: short(diffId) });
     const distinct = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
-    await inParallel(distinct, (layer) => pushLayer(context, image, layer));
     const bytes: BlobSource = {
       descriptor: config.descriptor,
       mountFrom: [],
-      open: async function* (offset) {
-        yield config.bytes.subarray(offset);
+      open: async function* (start, end) {
+        yield config.bytes.subarray(start, end);
       },
     };
-    await uploadBlob(repository, bytes, () => undefined);
+    const mountFrom = siblings(parts, image, reference);
+    const [unpacked, packed] = [distinct.filter(wantsPacking), distinct.filter((layer) => !wantsPacking(layer))];
+    await allInParallel([
+      {
+        atOnce: parallelUploads,
+        work: [
+          async () => void (await uploadBlob(repository, bytes, () => undefined)),
+          ...packed.map((layer) => () => pushLayer(context, layer, mountFrom)),
+        ],
+      },
+      { atOnce: parallelPacking, work: unpacked.map((layer) => () => packAndPushLayer(context, layer)) },
+    ]);
+    // What was packed has its final name only now.
+    const { manifest } = portableImage(parts, image);
     const tag = reference.tag ?? "latest";
     await putManifest(repository, tag, manifest);
     const { digest, size } = manifest.descriptor;
@@ -131,86 +130,22 @@ async function pushOne(context: PushContext, image: Image): Promise<void> {
   }
 }
 
-/** What is stored without compression, or not stored but as a directory, is packed once and kept. */
-async function compressLayers(parts: ImageParts, image: Image): Promise<void> {
-  const { layers } = portableImage(parts, image);
-  for (const layer of layers.filter(wantsPacking)) {
-    const file = parts.staging.filePath();
-    try {
-      const packed = await compressTo(file, unpackedBytes(layer));
-      parts.blobs.adopt(file, packed.digest);
-      parts.layers.setBlob(layer.diffId, { ...packed, compression: "gzip" });
-      if (!layer.packed) parts.blobs.delete(layer.descriptor.digest);
-    } catch (error) {
-      parts.staging.discard(file);
-      throw error;
-    }
-  }
+interface Group {
+  readonly atOnce: number;
+  readonly work: readonly (() => Promise<void>)[];
 }
 
-function wantsPacking({ descriptor }: PortableLayer): boolean {
-  const compression = layerCompression(descriptor.mediaType);
-  return compression !== "gzip" && compression !== "zstd";
-}
-
-async function* unpackedBytes(layer: PortableLayer): AsyncGenerator<Buffer> {
-  const ready: Buffer[] = [];
-  const decoder = new SniffingDecoder((chunk) => ready.push(Buffer.from(chunk)));
-  try {
-    for await (const chunk of layer.open()) {
-      await decoder.write(chunk);
-      yield* ready.splice(0);
-    }
-    await decoder.end();
-    yield* ready.splice(0);
-  } finally {
-    decoder.close();
-  }
-}
-
-async function pushLayer(
-  { parts, repository, reference, progress }: PushContext,
-  image: Image,
-  layer: PortableLayer,
-): Promise<void> {
-  const id = short(layer.diffId);
-  const { descriptor } = layer;
-  let saidAt = 0;
-  const blob: BlobSource = {
-    descriptor,
-    mountFrom: siblings(parts, image, reference),
-    open: (start) => createReadStream(parts.blobs.path(descriptor.digest), { start, highWaterMark: 1 << 20 }),
-  };
-  const outcome = await uploadBlob(repository, blob, (current) => {
-    const now = performance.now();
-    if (now - saidAt < countEveryMs) return;
-    saidAt = now;
-    progress.count(id, "Pushing", { current, total: descriptor.size });
+/** After the first failure nothing is begun any more. @throws it, when what was begun has ended */
+async function allInParallel(groups: readonly Group[]): Promise<void> {
+  let failure: { readonly reason: unknown } | undefined;
+  const lanes = groups.flatMap(({ atOnce, work }) => {
+    const queue = [...work];
+    return Array.from({ length: Math.min(atOnce, queue.length) }, async () => {
+      for (let next = queue.shift(); next !== undefined && failure === undefined; next = queue.shift()) {
+        await next().catch((reason: unknown) => (failure ??= { reason }));
+      }
+    });
   });
-  switch (outcome.kind) {
-    case "exists":
-      progress.push({ status: "Layer already exists", progressDetail: {}, id });
-      return;
-    case "mounted":
-      progress.push({ status: `Mounted from ${outcome.from}`, progressDetail: {}, id });
-      return;
-    case "uploaded":
-      progress.push({ status: "Pushed", progressDetail: {}, id });
-      return;
-  }
-}
-
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
-  const lane = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-      await work(item).catch((error: unknown) => {
-        queue.length = 0;
-        throw error;
-      });
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: parallelUploads }, lane));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  await Promise.all(lanes);
+  if (failure !== undefined) throw failure.reason;
 }

@@ -78,7 +78,8 @@ async function* writeBlobs({ manifest, config, layers }: PortableImage, written:
   for (const { descriptor, open } of layers) {
     if (!isNew(descriptor.digest)) continue;
     yield header(blobMember(descriptor.digest), "file", descriptor.size);
-    yield* open();
+    // The client may read slowly: what waits for it must stay as it is.
+    for await (const chunk of open()) yield Buffer.from(chunk);
     yield padding(descriptor.size);
   }
 }

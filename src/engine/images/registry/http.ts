@@ -17,6 +17,7 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Each chunk is sent before the next is asked for. */
   readonly body?: Buffer | AsyncIterable<Buffer>;
   readonly tls: TlsOptions;
   /** Refuse addresses of this machine: for hosts that the user did not name. */
@@ -28,7 +29,8 @@ export interface HttpRequest {
 
 const defaultFirstByteMs = 30_000;
 const stallMs = 30_000;
-const queuedBytes = 4 * 1024 * 1024;
+/** For one chunk of a body, of 1 MiB at most. */
+const sendStallMs = 120_000;
 
 export class HttpConnections {
   readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 8 });
@@ -106,18 +108,26 @@ async function writeBody(outgoing: ReturnType<typeof httpRequest>, body: HttpReq
   }
   for await (const chunk of body) {
     if (outgoing.destroyed || outgoing.writableFinished) return;
-    // So much may be under way while the next piece is read.
-    if (!outgoing.write(chunk) && outgoing.writableLength > queuedBytes) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          outgoing.off("drain", done).off("close", done);
-          resolve();
-        };
-        outgoing.on("drain", done).on("close", done);
-      });
-    }
+    await writeChunk(outgoing, chunk);
   }
   outgoing.end();
+}
+
+/** Resolves when the kernel has the chunk, or the connection is over: then its memory is free for the next. */
+async function writeChunk(outgoing: ReturnType<typeof httpRequest>, chunk: Buffer): Promise<void> {
+  const stall = setTimeout(
+    () => outgoing.destroy(new Error(`it took no data for ${sendStallMs / 1000} s`)),
+    sendStallMs,
+  );
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      outgoing.off("close", done);
+      resolve();
+    };
+    outgoing.on("close", done);
+    outgoing.write(chunk, done);
+  });
+  clearTimeout(stall);
 }
 
 const guardedLookup: LookupFunction = (hostname, options, callback) => {

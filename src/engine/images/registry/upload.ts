@@ -1,5 +1,5 @@
 /** Blobs and manifests into a repository. Source: OCI distribution-spec, "Push": POST, then PUT with the whole content; after a broken
- *  connection what is missing, with PATCH, where the registry has kept the rest. */
+ *  connection what is missing, with PATCH, where the registry has kept the rest. docker-registry 2.8 keeps whole requests only. */
 import type { IncomingMessage } from "node:http";
 import { isTscomposeError, TscomposeError } from "../../../errors.ts";
 import type { Descriptor } from "../manifest.ts";
@@ -8,8 +8,8 @@ import { isRetriableStatus, maxAttempts, pause, retryDelayMs } from "./retry.ts"
 
 export interface BlobSource {
   readonly descriptor: Descriptor;
-  /** Its bytes from an offset. */
-  readonly open: (offset: number) => AsyncIterable<Buffer>;
+  /** Its bytes from `start` up to, not including, `end`; each chunk is valid until the next is asked for. */
+  readonly open: (start: number, end?: number) => AsyncIterable<Buffer>;
   /** Other repositories of the registry that are known to have it: `team/base`. */
   readonly mountFrom: readonly string[];
 }
@@ -18,6 +18,8 @@ export type UploadOutcome =
 
 /** A registry looks at the whole blob before it answers. */
 const answerMs = 300_000;
+/** Of an upload that broke once. Small enough for a bad line, large enough for a registry that keeps parts as objects of their own. */
+const partBytes = 16 * 1024 * 1024;
 const octets = { "content-type": "application/octet-stream" };
 
 /** @param onBytes hears how much was sent so far
@@ -39,7 +41,7 @@ export async function uploadBlob(
     from === undefined ? "" : `?mount=${digest}&from=${encodeURIComponent(from)}`,
   );
   if (started === undefined) return { kind: "mounted", from: from ?? "" };
-  await send(repository, { ...blob, onBytes }, started);
+  await send(repository, { ...blob, onBytes }, { place: started, offset: 0 });
   return { kind: "uploaded" };
 }
 
@@ -71,54 +73,129 @@ async function locationOf(answer: IncomingMessage, repository: Repository): Prom
   );
 }
 
+/** A blob that is still being made. */
+export interface GrowingBlob {
+  /** Its bytes from the start, as they come to be. */
+  readonly open: () => AsyncIterable<Buffer>;
+  /** Resolves when all of it is there. */
+  readonly finished: Promise<BlobSource>;
+}
+
+/** Sends while the blob is made; after a broken connection as `uploadBlob` goes on, when it is whole.
+ *  @throws as `uploadBlob`, and what `finished` throws */
+export async function uploadGrowing(repository: Repository, blob: GrowingBlob): Promise<void> {
+  let place = (await start(repository, "")) ?? refuseMount(repository);
+  try {
+    const answer = await repository.session.request({
+      method: "PATCH",
+      path: place,
+      headers: octets,
+      body: blob.open,
+      firstByteMs: answerMs,
+      once: true,
+    });
+    if (answer.statusCode !== 202) await refuseStream(answer, repository);
+    place = await locationOf(answer, repository);
+    const { descriptor } = await blob.finished;
+    await complete(repository, descriptor, place);
+  } catch (error) {
+    if (!isTscomposeError(error, "registry/unreachable")) throw error;
+    const whole = { ...(await blob.finished), onBytes: () => undefined };
+    const broken = error.details["status"] === undefined;
+    await send(repository, whole, await placeAfterBreak(repository, place, 1), broken);
+  }
+}
+
+/** Some take only what has a length: then it is sent again when it has one. */
+async function refuseStream(answer: IncomingMessage, repository: Repository): Promise<never> {
+  const status = answer.statusCode ?? 0;
+  if (![400, 405, 411, 415, 501].includes(status)) return refuseUpload(answer, repository, "a layer");
+  answer.resume();
+  throw new TscomposeError("registry/unreachable", "the registry takes no streams", { details: { status } });
+}
+
+function refuseMount(repository: Repository): never {
+  const { host } = repository.session.endpoint;
+  throw new TscomposeError("registry/failed", `registry ${host} says that it has a layer that was not named yet`);
+}
+
 interface Sending extends BlobSource {
   readonly onBytes: (sent: number) => void;
 }
+/** Where an upload goes on, and after how many bytes. */
+interface Place {
+  readonly place: URL;
+  readonly offset: number;
+}
 
-async function send(repository: Repository, blob: Sending, first: URL): Promise<void> {
-  let place = first;
-  let offset = 0;
+async function send(repository: Repository, blob: Sending, first: Place, broken = false): Promise<void> {
+  let at = first;
+  let inParts = broken;
+  let furthest = at.offset;
   for (let attempt = 1; ; attempt++) {
     try {
-      await sendFrom(repository, blob, { place, offset });
+      if (at.offset === 0 && !inParts) await complete(repository, blob.descriptor, at.place, () => countBytes(blob, 0));
+      else await sendParts(repository, blob, at, (reached) => (at = reached));
       return;
     } catch (error) {
-      if (!isTscomposeError(error, "registry/unreachable") || attempt >= maxAttempts) throw error;
-      await pause(retryDelayMs(attempt, undefined, Math.random()), repository.signal);
-      const there = await received(repository, place);
-      offset = there?.offset ?? 0;
-      place = there?.place ?? (await start(repository, "")) ?? place;
+      if (!isTscomposeError(error, "registry/unreachable")) throw error;
+      if (at.offset > furthest) attempt = 1; // it goes forward
+      furthest = Math.max(furthest, at.offset);
+      if (attempt >= maxAttempts) throw error;
+      inParts = error.details["status"] === undefined;
+      at = await placeAfterBreak(repository, at.place, attempt);
     }
   }
 }
 
-async function sendFrom(
+async function placeAfterBreak(repository: Repository, place: URL, attempt: number): Promise<Place> {
+  await pause(retryDelayMs(attempt, undefined, Math.random()), repository.signal);
+  const there = await received(repository, place);
+  return there ?? { offset: 0, place: (await start(repository, "")) ?? place };
+}
+
+/** One request after the other: over a line that breaks, what is answered need not be sent again.
+ *  @param onPart hears how far it is */
+async function sendParts(
   repository: Repository,
   blob: Sending,
-  { place, offset }: { readonly place: URL; readonly offset: number },
+  from: Place,
+  onPart: (reached: Place) => void,
 ): Promise<void> {
   const { digest, size } = blob.descriptor;
-  let target = place;
-  const whole = offset === 0;
-  if (!whole && offset < size) {
+  let { place, offset } = from;
+  while (offset < size) {
+    const [start, end] = [offset, Math.min(size, offset + partBytes)];
     const answer = await repository.session.request({
       method: "PATCH",
       path: place,
-      headers: { ...octets, "content-length": String(size - offset), "content-range": `${offset}-${size - 1}` },
-      body: () => countBytes(blob, offset),
+      headers: { ...octets, "content-length": String(end - start), "content-range": `${start}-${end - 1}` },
+      body: () => countBytes(blob, start, end),
       firstByteMs: answerMs,
       once: true,
     });
     if (answer.statusCode !== 202) await refuseUpload(answer, repository, `blob ${digest}`);
-    target = await locationOf(answer, repository);
+    place = await locationOf(answer, repository);
+    offset = end;
+    onPart({ place, offset });
   }
-  const url = new URL(target);
+  await complete(repository, blob.descriptor, place);
+}
+
+/** @param content all of it; undefined: the registry has it all */
+async function complete(
+  repository: Repository,
+  { digest, size }: Descriptor,
+  place: URL,
+  content?: () => AsyncIterable<Buffer>,
+): Promise<void> {
+  const url = new URL(place);
   url.searchParams.set("digest", digest);
   const answer = await repository.session.request({
     method: "PUT",
     path: url,
-    headers: { ...octets, "content-length": whole ? String(size) : "0" },
-    ...(whole ? { body: () => countBytes(blob, 0) } : {}),
+    headers: { ...octets, "content-length": String(content === undefined ? 0 : size) },
+    ...(content === undefined ? {} : { body: content }),
     firstByteMs: answerMs,
     once: true,
   });
@@ -135,12 +212,13 @@ async function refuseUpload(answer: IncomingMessage, repository: Repository, wha
   throw new TscomposeError(
     "registry/unreachable",
     `registry ${host} did not take ${what} (status ${status}): ${said.text ?? "no reason given"}`,
+    { details: { status } },
   );
 }
 
-async function* countBytes(blob: Sending, offset: number): AsyncGenerator<Buffer> {
-  let sent = offset;
-  for await (const chunk of blob.open(offset)) {
+async function* countBytes(blob: Sending, start: number, end?: number): AsyncGenerator<Buffer> {
+  let sent = start;
+  for await (const chunk of blob.open(start, end)) {
     sent += chunk.length;
     yield chunk;
     blob.onBytes(sent);
@@ -148,10 +226,7 @@ async function* countBytes(blob: Sending, offset: number): AsyncGenerator<Buffer
 }
 
 /** How much of a broken upload the registry has; undefined: it does not know it any more. */
-async function received(
-  repository: Repository,
-  place: URL,
-): Promise<{ readonly offset: number; readonly place: URL } | undefined> {
+async function received(repository: Repository, place: URL): Promise<Place | undefined> {
   const answer = await repository.session.request({
     method: "GET",
     path: place,
