@@ -82,7 +82,7 @@ export async function packAndPushLayer(
 }
 
 function storedBlob(path: string, blob: Pick<BlobSource, "descriptor" | "mountFrom">): BlobSource {
-  return { ...blob, open: (start, end) => readPieces(path, { start, ...(end === undefined ? {} : { end }) }) };
+  return { ...blob, open: (start) => readPieces(path, { start }) };
 }
 
 /** Says how far it is, but not too often. */

@@ -98,8 +98,8 @@ async function pushOne(context: PushContext, image: Image): Promise<void> {
     const bytes: BlobSource = {
       descriptor: config.descriptor,
       mountFrom: [],
-      open: async function* (start, end) {
-        yield config.bytes.subarray(start, end);
+      open: async function* (start) {
+        yield config.bytes.subarray(start);
       },
     };
     const mountFrom = siblings(parts, image, reference);

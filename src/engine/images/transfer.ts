@@ -2,6 +2,7 @@
 import { TscomposeError } from "../../errors.ts";
 import type { RegistryCredentials } from "../types.ts";
 import { nextChainId } from "./digest.ts";
+import { GrowingFile } from "./growing-file.ts";
 import { compressTo } from "./layers/compress.ts";
 import type { Descriptor } from "./manifest.ts";
 import { layerMediaType, type Compression } from "./media-types.ts";
@@ -122,8 +123,9 @@ async function packLayer(
     return { descriptor: { mediaType, digest: blob.digest, size: blob.size }, path: parts.blobs.path(blob.digest) };
   }
   const file = parts.staging.filePath();
+  const { signal } = new AbortController();
   try {
-    const packed = await compressTo(file, packVerified(parts.layers.path(layer), diffId));
+    const packed = await compressTo(new GrowingFile(file), packVerified(parts.layers.path(layer), diffId), { signal });
     parts.blobs.adopt(file, packed.digest);
     parts.layers.setBlob(diffId, { ...packed, compression: "gzip" });
     const descriptor = { mediaType: ociNames.gzip ?? "", ...packed };

@@ -8,8 +8,8 @@ import { isRetriableStatus, maxAttempts, pause, retryDelayMs } from "./retry.ts"
 
 export interface BlobSource {
   readonly descriptor: Descriptor;
-  /** Its bytes from `start` up to, not including, `end`; each chunk is valid until the next is asked for. */
-  readonly open: (start: number, end?: number) => AsyncIterable<Buffer>;
+  /** Its bytes from `start` on; each chunk is valid until the next is asked for. */
+  readonly open: (start: number) => AsyncIterable<Buffer>;
   /** Other repositories of the registry that are known to have it: `team/base`. */
   readonly mountFrom: readonly string[];
 }
@@ -134,7 +134,8 @@ async function send(repository: Repository, blob: Sending, first: Place, broken 
   let furthest = at.offset;
   for (let attempt = 1; ; attempt++) {
     try {
-      if (at.offset === 0 && !inParts) await complete(repository, blob.descriptor, at.place, () => countBytes(blob, 0));
+      if (at.offset === 0 && !inParts)
+        await complete(repository, blob.descriptor, at.place, () => countBytes(blob, 0, blob.descriptor.size));
       else await sendParts(repository, blob, at, (reached) => (at = reached));
       return;
     } catch (error) {
@@ -216,12 +217,14 @@ async function refuseUpload(answer: IncomingMessage, repository: Repository, wha
   );
 }
 
-async function* countBytes(blob: Sending, start: number, end?: number): AsyncGenerator<Buffer> {
+async function* countBytes(blob: Sending, start: number, end: number): AsyncGenerator<Buffer> {
   let sent = start;
-  for await (const chunk of blob.open(start, end)) {
-    sent += chunk.length;
-    yield chunk;
+  for await (const chunk of blob.open(start)) {
+    const wanted = chunk.subarray(0, end - sent);
+    sent += wanted.length;
+    yield wanted;
     blob.onBytes(sent);
+    if (sent === end) return;
   }
 }
 
