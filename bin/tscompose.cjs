@@ -7,19 +7,29 @@ const { Script } = require("node:vm");
 
 /** Commands that only look: dist/quick.cjs has these alone, which takes less time to load. */
 const quickCommands = ["exec", "images", "logs", "ls", "port", "ps", "top", "version"];
+/** Those of them that no project concerns. */
+const fileless = ["ls", "version"];
 const valuedFlags =
   /^(-f|--file|-p|--project-name|--profile|--env-file|--project-directory|--ansi|--progress|--parallel|-H|--host)$/;
-const plainFlags = /^(--compatibility|--dry-run|--strict|--verbose|--[a-z-]+=.*)$/s;
+const plainFlags = /^(--compatibility|--dry-run|--strict|--verbose)$/;
 
-/** The bundle for these arguments: `tscompose`, which has all commands, unless it is plain that a smaller one will do. */
+/** The bundle for these arguments: `tscompose`, which can do everything, unless it is plain that a smaller one will do. `named` is
+ *  `quick` without what reads compose files: the project is named by a flag, and no file is. */
 function bundleOf(argv) {
   if (argv[0] === "engine" && argv[1] === "serve") return "engine";
+  let project = "";
+  let files = false;
   let at = 0;
   for (; at < argv.length && argv[at].startsWith("-"); at += 1) {
-    if (valuedFlags.test(argv[at])) at += 1;
-    else if (!plainFlags.test(argv[at])) return "tscompose";
+    const [, flag, inline] = /^(--[^=]*)=(.*)$/s.exec(argv[at]) ?? [undefined, argv[at], undefined];
+    if (inline === undefined && plainFlags.test(flag)) continue;
+    if (!valuedFlags.test(flag)) return "tscompose";
+    const value = inline ?? argv[(at += 1)] ?? "";
+    if (flag === "-p" || flag === "--project-name") project = value;
+    if (flag === "-f" || flag === "--file") files = true;
   }
-  return quickCommands.includes(argv[at]) ? "quick" : "tscompose";
+  if (!quickCommands.includes(argv[at])) return "tscompose";
+  return fileless.includes(argv[at]) || (project !== "" && !files) ? "named" : "quick";
 }
 
 function read(path, encoding) {
@@ -39,7 +49,7 @@ function run(argv) {
   const dist = `${__dirname.slice(0, __dirname.lastIndexOf("/"))}/dist`;
   let name = bundleOf(argv);
   let source = read(`${dist}/${name}.cjs`, "latin1");
-  if (source === undefined && name === "quick") source = read(`${dist}/${(name = "tscompose")}.cjs`, "latin1");
+  if (source === undefined && name !== "engine") source = read(`${dist}/${(name = "tscompose")}.cjs`, "latin1");
   if (source === undefined) {
     process.stderr.write("tscompose is not built yet: run `npm run setup` in its folder\n");
     process.exit(1);

@@ -25,34 +25,55 @@ const launcher = createRequire(import.meta.url)(join(repository, "bin/tscompose.
 };
 
 describe("the bundle for a command line", () => {
-  test("is the small one for commands that only look, after any of the global flags", () => {
+  test("is a small one for commands that only look, after any of the global flags", () => {
     const program = new Command();
     addGlobalOptions(program);
     for (const { long, short, required } of program.options) {
+      const named = long === "--project-name" ? "named" : "quick";
       for (const flag of [long, short].filter((name) => name !== undefined && name !== null)) {
         const given = required ? [flag, "up"] : [flag];
-        expect([given, launcher.bundleOf([...given, "ps", "up"])]).toEqual([given, "quick"]);
+        expect([given, launcher.bundleOf([...given, "ps", "up"])]).toEqual([given, named]);
         expect([given, launcher.bundleOf([...given, "up", "ps"])]).toEqual([given, "tscompose"]);
       }
-      if (required) expect(launcher.bundleOf([`${long}=up`, "ps"])).toBe("quick");
+      if (required) expect(launcher.bundleOf([`${long}=up`, "ps"])).toBe(named);
     }
     expect(launcher.bundleOf(["exec", "-T", "web", "up"])).toBe("quick");
+  });
+
+  test("can read compose files unless the project is named and no file is", () => {
+    const bundles = {
+      "-p x ps": "named",
+      "--project-name=x --strict ps": "named",
+      "-p x -f y ps": "quick",
+      "-f y -p x ps": "quick",
+      "--file=y -p x ps": "quick",
+      "--project-name= ps": "quick",
+      "-p x --project-name= ps": "quick",
+      "ps -p x": "quick",
+      ls: "named",
+      "-f y version": "named",
+    };
+    for (const [line, bundle] of Object.entries(bundles))
+      expect([line, launcher.bundleOf(line.split(" "))]).toEqual([line, bundle]);
+    expect(launcher.bundleOf(["-p", "", "ps"])).toBe("quick");
   });
 
   test("is the whole one for everything that is not plain", () => {
     for (const argv of [[], ["--help"], ["help", "ps"], ["-pps", "ps"], ["--no-such-flag", "ps"], ["-p"], ["-p", "ps"]])
       expect([argv, launcher.bundleOf(argv)]).toEqual([argv, "tscompose"]);
+    expect(launcher.bundleOf(["--strict=ps", "ps"])).toBe("tscompose");
     expect(launcher.bundleOf(["engine", "serve"])).toBe("engine");
     expect(launcher.bundleOf(["engine", "status"])).toBe("tscompose");
   });
 
   test("has the command: each runs from it as far as its help", () => {
     for (const command of launcher.quickCommands) {
-      const help = spawnSync(process.execPath, [join(repository, "bin/tscompose.cjs"), command, "--help"], {
-        encoding: "utf8",
-      });
-      expect([command, help.status, help.stderr]).toEqual([command, 0, ""]);
-      expect(help.stdout).toContain(`Usage: tscompose ${command}`);
+      for (const project of [[], ["-p", "x"]]) {
+        const argv = [join(repository, "bin/tscompose.cjs"), ...project, command, "--help"];
+        const help = spawnSync(process.execPath, argv, { encoding: "utf8" });
+        expect([command, help.status, help.stderr]).toEqual([command, 0, ""]);
+        expect(help.stdout).toContain(`Usage: tscompose ${command}`);
+      }
     }
   });
 });
@@ -83,19 +104,21 @@ describe("an installed program", () => {
       stderr: "",
     });
     expect(run(["config", "--images"])).toMatchObject({ stdout: "x\n", stderr: "" });
-    const unreachable = run(["-H", `unix://${folder}/none.sock`, "port", "a", "80"]);
-    expect(unreachable.stderr).toMatch(/none\.sock/);
-    expect(unreachable.stderr).not.toMatch(/at .*\.cjs/);
+    for (const project of [[], ["-p", "x"]]) {
+      const unreachable = run(["-H", `unix://${folder}/none.sock`, ...project, "port", "a", "80"]);
+      expect(unreachable.stderr).toMatch(/none\.sock/);
+      expect(unreachable.stderr).not.toMatch(/\.cjs/);
+    }
   }
 
   test("runs without code caches", () => {
-    for (const name of ["quick", "tscompose", "engine"]) rmSync(file(`${name}.cache`));
+    for (const name of ["quick", "named", "tscompose", "engine"]) rmSync(file(`${name}.cache`));
     runs();
   });
 
   test("runs with caches that belong to other bundles", () => {
     const [quick, whole] = [readFileSync(file("quick.cache")), readFileSync(file("tscompose.cache"))];
-    writeFileSync(file("quick.cache"), whole);
+    for (const name of ["quick", "named"]) writeFileSync(file(`${name}.cache`), whole);
     writeFileSync(file("tscompose.cache"), quick);
     runs();
   });
@@ -106,14 +129,13 @@ describe("an installed program", () => {
       Buffer.alloc(0),
       Buffer.alloc(100_000, 7),
     ]) {
-      for (const name of ["quick", "tscompose"]) writeFileSync(file(`${name}.cache`), bytes);
+      for (const name of ["quick", "named", "tscompose"]) writeFileSync(file(`${name}.cache`), bytes);
       runs();
     }
   });
 
-  test("runs without the small bundle", () => {
-    rmSync(file("quick.cjs"));
-    rmSync(file("quick.cache"));
+  test("runs without the small bundles", () => {
+    for (const name of ["quick.cjs", "quick.cache", "named.cjs", "named.cache"]) rmSync(file(name));
     runs();
   });
 
