@@ -166,6 +166,11 @@ export class Modem {
     for await (const piece of demux(stream)) await write(piece.stream === "stdout" ? stdout : stderr, piece.data);
   }
 
+  /** Has a connection ready for a request whose answer somebody will wait for. */
+  prepare(): Promise<void> {
+    return this.#pool.prepare();
+  }
+
   close(): void {
     this.#pool.close();
   }

@@ -61,6 +61,7 @@ export async function exec(
     ...(options.size === undefined ? {} : { ConsoleSize: options.size }),
   });
   if (options.detach) return undefined;
+  void docker.modem.prepare(); // for the exit code, while the command runs
   return {
     stream,
     tty: options.tty,

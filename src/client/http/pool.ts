@@ -40,6 +40,16 @@ export class ConnectionPool {
     this.#keep(socket);
   }
 
+  /** Opens a connection for a request that will come, unless there is one. That it cannot be opened is the request's to say. */
+  async prepare(): Promise<void> {
+    if (this.#idle.length > 0) return;
+    try {
+      this.#keep(await this.#connect(undefined));
+    } catch {
+      // See above.
+    }
+  }
+
   #on(socket: Socket, request: ExchangeRequest): Promise<HttpAnswer> {
     socket.ref();
     socket.setTimeout(this.#timeoutMs);

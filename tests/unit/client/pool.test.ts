@@ -58,6 +58,16 @@ describe("connections of the client", () => {
     expect(connection.destroyed).toBe(true);
   });
 
+  it("may be opened beforehand; one that cannot be is the next request's to report", async () => {
+    await docker.modem.prepare();
+    await docker.listContainers();
+    expect(sockets).toHaveLength(1);
+    const nowhere = new Docker({ socketPath: join(directory, "none") });
+    await nowhere.modem.prepare();
+    expect(String(await refusal(nowhere.listContainers()))).toMatch(/none/);
+    nowhere.close();
+  });
+
   it("that were given and have been closed by the server meanwhile are replaced", async () => {
     const connection = connect(join(directory, "s"));
     await new Promise((resolve) => connection.once("connect", resolve));
