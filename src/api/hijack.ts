@@ -30,6 +30,8 @@ export async function runTakeover(socket: Duplex, reply: Extract<Reply, { kind: 
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${reply.protocol}\r\n${headerLines()}\r\n`,
   );
+  // Neither side of such a protocol goes on when the other has ended; the server lets connections be half open.
+  socket.on("end", () => socket.destroy());
   await reply.serve(socket);
 }
 

@@ -221,7 +221,8 @@ export interface ImageService {
     tar: AsyncIterable<Buffer>,
     options: { readonly reference: string | undefined; readonly message: string; readonly changes: readonly string[] },
   ): AsyncIterable<ProgressMessage>;
-  save(refs: readonly string[]): Promise<AsyncIterable<Buffer>>;
+  /** `names`: see `saveImages`. */
+  save(refs: readonly string[], names?: readonly string[]): Promise<AsyncIterable<Buffer>>;
   tag(ref: string, repo: string, tag: string | undefined): Promise<void>;
   remove(
     ref: string,

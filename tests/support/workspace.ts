@@ -142,7 +142,7 @@ function read(path: string): string {
 }
 
 /** Collects the output of a started process. */
-export async function finish(child: ChildProcess, input?: string): Promise<Outcome> {
+export async function finish(child: ChildProcess, input?: string | Buffer): Promise<Outcome> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));

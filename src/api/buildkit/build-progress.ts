@@ -8,10 +8,19 @@ const exporting = "export";
 const caching = "cache";
 const stepKey = (step: number): string => `step ${step}`;
 
+type Planned = Extract<BuildEvent, { kind: "planned" }>;
+
+export interface Facts {
+  findings: Planned["findings"];
+  targets: Extract<BuildEvent, { kind: "targets" }>["targets"];
+  outline: Extract<BuildEvent, { kind: "outline" }>["outline"] | undefined;
+}
+
 export class BuildProgress {
   readonly #feed: StatusFeed;
   #dockerfile: { readonly name: string; readonly text: string } | undefined;
   #failed: number | undefined;
+  readonly #facts: Facts = { findings: [], targets: [], outline: undefined };
 
   constructor(feed: StatusFeed) {
     this.#feed = feed;
@@ -20,6 +29,11 @@ export class BuildProgress {
   /** As soon as it is known. */
   get dockerfile(): { readonly name: string; readonly text: string } | undefined {
     return this.#dockerfile;
+  }
+
+  /** What there is to say of the Dockerfile, as far as it was asked for. */
+  get facts(): Readonly<Facts> {
+    return this.#facts;
   }
 
   /** A transfer of files from the client, shown as BuildKit names it. @returns what to tell of it */
@@ -64,6 +78,12 @@ export class BuildProgress {
       case "finished":
         feed.complete(stepKey(event.step), { cached: event.cached });
         return;
+      case "targets":
+        this.#facts.targets = event.targets;
+        return;
+      case "outline":
+        this.#facts.outline = event.outline;
+        return;
       case "notice":
         feed.vertex(caching, "[internal] build cache");
         feed.start(caching);
@@ -80,8 +100,9 @@ export class BuildProgress {
     }
   }
 
-  #planned({ steps, bases, findings }: Extract<BuildEvent, { kind: "planned" }>): void {
+  #planned({ steps, bases, findings }: Planned): void {
     const feed = this.#feed;
+    this.#facts.findings = findings;
     feed.complete(pulling);
     for (const [index, title] of bases.entries()) {
       feed.vertex(`base ${index}`, title);

@@ -1,12 +1,13 @@
 /** One build that a client asks for by `Control.Solve`: run at once, or when the client asks for it through the gateway (what buildx does),
  *  and given out when the client returns it. */
 import { TscomposeError } from "../../errors.ts";
-import type { CacheText } from "../../engine/build/types.ts";
+import type { CacheText, ResultFiles } from "../../engine/build/types.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { buildRequestOf, cacheText, uploadOf } from "./build-request.ts";
 import type { FrontendRequest } from "./build-request.ts";
 import { BuildProgress } from "./build-progress.ts";
 import { isEmpty } from "./definitions.ts";
+import { exportFiles } from "./export-result.ts";
 import { exportersOf, tagsOf } from "./exporters.ts";
 import type { Exporter } from "./exporters.ts";
 import { buildFailure } from "./failure.ts";
@@ -17,6 +18,7 @@ import type { Definition, SolveRequest } from "./messages.ts";
 import { sessionServices } from "./session-services.ts";
 import type { SessionServices } from "./session-services.ts";
 import type { Session, Sessions } from "./sessions.ts";
+import { answerOf, subrequestOf } from "./subrequests.ts";
 import { StatusFeed } from "./status-feed.ts";
 
 export interface FrontendSolve {
@@ -29,6 +31,8 @@ export interface FrontendSolve {
 /** What came of it; without an image: nothing was asked for, or nothing is kept. */
 export interface BuildResult {
   readonly imageId: string;
+  /** The answer to a question about the Dockerfile. */
+  readonly metadata: ReadonlyMap<string, Buffer>;
 }
 
 /** Names by which clients know the front end that is built in. */
@@ -51,6 +55,8 @@ export class Build {
   readonly #sessions: Sessions;
   readonly #abort = new AbortController();
   readonly #services: SessionServices[] = [];
+  /** Images that there were before. */
+  #known: ReadonlySet<string> = new Set();
   #finish: (error: GrpcError | undefined) => void = () => undefined;
   /** Settles when the client has said what the result is. */
   readonly returned: Promise<GrpcError | undefined>;
@@ -125,7 +131,7 @@ export class Build {
       inputs: given.inputs,
       entitlements: this.request.entitlements,
       tags: tagsOf(this.exporters),
-      keepImage: this.exporters.length > 0,
+      keepImage: this.exporters.some(({ kind }) => kind !== "local" && kind !== "tar"),
       cacheFrom: cachesOf(this.request.cache?.imports),
       cacheTo: cachesOf(this.request.cache?.exports),
     };
@@ -143,13 +149,35 @@ export class Build {
     });
     const upload = uploadOf(given.attributes);
     const archive = upload === undefined ? nothing : services.upload(upload);
-    const imageId = await builds.run(request, archive, (event) => progress.take(event));
-    return { imageId };
+    const asked = subrequestOf(given.attributes);
+    const only = { check: asked !== undefined, onlyTargets: asked === "targets" };
+    if (this.#isPassing) this.#known = await imageIds(this.#engine);
+    const takeFiles = (files: ResultFiles): Promise<void> => exportFiles(this, files);
+    const imageId = await builds.run({ ...request, ...only, takeFiles }, archive, (event) => progress.take(event));
+    if (asked === undefined || progress.dockerfile === undefined) return { imageId, metadata: new Map() };
+    return { imageId, metadata: answerOf(asked, progress.facts, progress.dockerfile) };
+  }
+
+  /** The client wants an archive of the image, and the engine is not to keep it. */
+  get #isPassing(): boolean {
+    const has = (...kinds: readonly Exporter["kind"][]): boolean =>
+      this.exporters.some(({ kind }) => kinds.includes(kind));
+    return has("docker", "oci") && !has("image");
+  }
+
+  /** Takes away the image that was only made to be given out, unless it was there before or somebody uses it. */
+  async #dropImage(): Promise<void> {
+    const result = await this.#work?.catch(() => undefined);
+    if (!this.#isPassing || result === undefined || result.imageId === "" || this.#known.has(result.imageId)) return;
+    const { RepoTags } = await this.#engine.images.inspect(result.imageId);
+    if ((RepoTags ?? []).length > 0) return;
+    await this.#engine.images.remove(result.imageId, { force: false, noPrune: false });
   }
 
   /** Lets go of what the build held. */
-  close(): void {
+  async close(): Promise<void> {
     this.cancel();
+    await this.#dropImage().catch(() => undefined); // in use, or gone already
     for (const services of this.#services) services.close();
     this.feed.end();
   }
@@ -159,6 +187,11 @@ function cachesOf(
   entries: readonly { readonly type?: string; readonly attributes?: ReadonlyMap<string, string> }[] | undefined,
 ): readonly CacheText[] {
   return (entries ?? []).map(({ type = "", attributes = new Map() }) => cacheText(type, attributes));
+}
+
+async function imageIds(engine: Engine): Promise<ReadonlySet<string>> {
+  const images = await engine.images.list({ all: true, filters: new Map() });
+  return new Set(images.map(({ Id }) => Id));
 }
 
 /** BuildKit's names of what it loads. */

@@ -6,7 +6,7 @@ import { Build } from "./build.ts";
 import type { BuildResult } from "./build.ts";
 import type { Builds } from "./builds.ts";
 import { isEmpty } from "./definitions.ts";
-import { exportResult } from "./export-result.ts";
+import { exportImage } from "./export-result.ts";
 import { buildFailure } from "./failure.ts";
 import type { GrpcCall, GrpcMethod } from "./grpc/server.ts";
 import { GrpcError } from "./grpc/status.ts";
@@ -89,7 +89,7 @@ async function serveSolve(
     throw failure;
   } finally {
     call.signal.removeEventListener("abort", cancel);
-    build.close();
+    await build.close();
     parts.builds.remove(build, request.isInternal ? undefined : { ...recordOf(build), ...record });
   }
 }
@@ -97,7 +97,7 @@ async function serveSolve(
 async function runSolve(parts: ControlParts, build: Build): Promise<ReadonlyMap<string, string>> {
   const result = await resultOf(build);
   if (result === undefined || result.imageId === "") return new Map();
-  return await exportResult(parts.engine, build, result);
+  return await exportImage(parts.engine, build, result.imageId);
 }
 
 /** Undefined where nothing was built. */

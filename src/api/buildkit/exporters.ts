@@ -4,11 +4,11 @@ import type { SolveRequest } from "./messages.ts";
 
 export type Exporter =
   /** The engine's own store. */
-  | { readonly kind: "image"; readonly names: readonly string[]; readonly push: boolean; readonly title: string }
+  | { readonly kind: "image"; readonly names: readonly string[]; readonly push: boolean }
   /** An archive that the client takes. */
-  | { readonly kind: "docker" | "oci" | "tar"; readonly names: readonly string[]; readonly attributes: Attributes }
-  /** A folder of the client. */
-  | { readonly kind: "local"; readonly attributes: Attributes };
+  | { readonly kind: "docker" | "oci"; readonly names: readonly string[] }
+  /** The files: an archive, a folder of the client. */
+  | { readonly kind: "tar" | "local" };
 type Attributes = ReadonlyMap<string, string>;
 
 function namesOf(attributes: Attributes): readonly string[] {
@@ -34,14 +34,14 @@ function exporterOf(type: string, attributes: Attributes): Exporter {
     case "image":
     case "registry": {
       const push = type === "registry" || attributes.get("push") === "true";
-      return { kind: "image", names: namesOf(attributes), push, title: "exporting to image" };
+      return { kind: "image", names: namesOf(attributes), push };
     }
     case "docker":
     case "oci":
+      return { kind: type, names: namesOf(attributes) };
     case "tar":
-      return { kind: type, names: namesOf(attributes), attributes };
     case "local":
-      return { kind: type, attributes };
+      return { kind: type };
     default:
       throw new TscomposeError("request/unsupported", `the output type ${type} is not supported by this engine`, {
         hint: "use image, docker, oci, tar or local",

@@ -28,7 +28,7 @@ export function buildFailure(error: unknown, source: SourceText | undefined): Gr
   const text = messageOf(error);
   const { line, endLine } = error.details;
   if (source === undefined || typeof line !== "number" || line < 1 || source.text.length > maxTextBytes)
-    return new GrpcError(toGrpcError(error).code, text);
+    return new GrpcError(grpcCode.unknown, text);
   const end = typeof endLine === "number" && endLine >= line ? endLine : line;
   const value = {
     info: { filename: source.name, data: Buffer.from(source.text).toString("base64"), language: "Dockerfile" },

@@ -71,8 +71,8 @@ export function gatewayMethods(parts: {
       const request = bridgeSolveRequest.decode(bytes);
       const build = await builds.get(buildId(call), call.signal);
       const { frontend, frontendOptions: attributes, frontendInputs: inputs, definition } = request;
-      const { imageId } = await build.solve({ frontend, attributes, inputs, definition });
-      return bridgeSolveResponse.encode({ result: resultOf(imageId) });
+      const { imageId, metadata } = await build.solve({ frontend, attributes, inputs, definition });
+      return bridgeSolveResponse.encode({ result: { ...resultOf(imageId), metadata } });
     },
   };
   const giveBack: GrpcMethod = {

@@ -156,7 +156,8 @@ export const bridgeSolveRequest = message({
   definition: one(1, definition),
   frontend: text(2),
   frontendOptions: mapOf(3, text),
-  frontendInputs: mapOf(12, (number) => one(number, definition)),
+  cacheImports: many(12, cacheEntry),
+  frontendInputs: mapOf(13, (number) => one(number, definition)),
   evaluate: flag(14),
 });
 const reference = message({ id: text(1), definition: one(2, definition) });

@@ -16,17 +16,18 @@ import type { ProgressMessage } from "../types.ts";
 import { cachesOf, inlineCache, openImports, wantsEveryStep, writeCaches } from "./cache/build-caches.ts";
 import type { BuildCaches } from "./cache/build-caches.ts";
 import type { CacheTools } from "./cache/import-cache.ts";
+import { outlineOf, targetsOf } from "./checks/outline.ts";
 import { renderFinding, renderPlace } from "./checks/render-finding.ts";
 import { FolderMirrors } from "./context/folder-mirrors.ts";
 import { readClientDockerfile } from "./context/client-context.ts";
-import { openContext, openNamed } from "./context/open-context.ts";
+import { neededFiles, openContexts } from "./context/named-contexts.ts";
+import { openContext } from "./context/open-context.ts";
 import type { ContextTools, OpenedContext } from "./context/open-context.ts";
 import type { ContextFiles } from "./files/receive-context.ts";
-import { contextPaths } from "./plan/context-paths.ts";
+import { resultFiles } from "./files/result-files.ts";
 import { planBuild } from "./plan/plan-build.ts";
 import type { BuildPlan } from "./plan/plan-build.ts";
 import { proxyEnvironment } from "./plan/platform-args.ts";
-import type { NamedContext } from "./plan/options.ts";
 import { createImageResolver, credentialsFor } from "./solve/base-images.ts";
 import type { BuildScope } from "./solve/build-context.ts";
 import { BuildCache, cacheLimit } from "./solve/build-cache.ts";
@@ -252,6 +253,10 @@ interface Running extends Started {
 async function runBuild(parts: Parts, request: BuildRequest, running: Running): Promise<string> {
   const { source, emit } = running;
   emit({ kind: "dockerfile", name: source.name, text: source.text });
+  if (request.onlyTargets === true) {
+    emit({ kind: "targets", targets: targetsOf(source.text) });
+    return "";
+  }
   const buildPlatform = hostPlatform(parts.engine.host.arch);
   const named = await openContexts(running.tools, request, running.context);
   const plan = await planBuild(
@@ -285,7 +290,10 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
     steps: plan.steps.map(({ id, title }) => ({ id, title })),
     bases: plan.baseTitles.map(({ title }) => title),
   });
-  if (request.check) return "";
+  if (request.check) {
+    emit({ kind: "outline", outline: outlineOf(source.text, plan, request) });
+    return "";
+  }
   const user = parts.cache.enter();
   running.workspace.defer(() => parts.cache.leave(user));
   const { caches } = running;
@@ -310,6 +318,7 @@ async function runBuild(parts: Parts, request: BuildRequest, running: Running): 
   for (const { id: step } of plan.steps)
     if (!solved.has(step)) emit({ kind: "finished", step, cached: true, chainId: "", ms: 0 });
   const inline = inlineCache(caches, solved, { result: plan.result, layers: result.diffIds.length });
+  await request.takeFiles?.(resultFiles(running.workspace.readTree(result.chainId).path));
   const config = { ...imageConfig(plan, result), ...inline };
   const imageId = request.keepImage === false ? "" : await parts.images.commitImage(config, running.tags);
   // The image keeps the layers from now on; the cache wants them beyond it.
@@ -328,38 +337,6 @@ function cacheToolsOf(parts: Parts, request: BuildRequest, { workspace, platform
     warn: (text) => emit({ kind: "notice", level: "warning", text }),
     signal: request.signal,
     defer: (release) => workspace.defer(release),
-  };
-}
-
-interface NamedContexts {
-  readonly meanings: Readonly<Record<string, NamedContext>>;
-  /** By what the plan calls them. */
-  readonly files: ReadonlyMap<string, OpenedContext["files"]>;
-}
-
-/** The files of the contexts, as far as the build reads them. */
-async function neededFiles(named: NamedContexts["files"], plan: BuildPlan): Promise<ReadonlyMap<string, ContextFiles>> {
-  const opened = [...named].map(async ([name, open]) => [name, await open(contextPaths(plan, name))] as const);
-  return new Map(await Promise.all(opened));
-}
-
-async function openContexts(
-  tools: ContextTools,
-  request: BuildRequest,
-  main: OpenedContext["files"],
-): Promise<NamedContexts> {
-  const opened = await Promise.all(
-    Object.entries(request.namedContexts).map(
-      async ([name, source]): Promise<[string, NamedContext, OpenedContext["files"]?]> =>
-        source.kind === "image"
-          ? [name, { kind: "image", reference: source.reference }]
-          : [name, { kind: "local", name: `named:${name}` }, await openNamed(tools, name, source)],
-    ),
-  );
-  const files = opened.flatMap(([name, , found]) => (found === undefined ? [] : [[`named:${name}`, found] as const]));
-  return {
-    meanings: Object.fromEntries(opened.map(([name, meaning]) => [name, meaning])),
-    files: new Map([["context", main], ...files]),
   };
 }
 

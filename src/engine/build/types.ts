@@ -58,6 +58,15 @@ export interface ClientServices {
   credentials(registry: string): Promise<RegistryCredentials | undefined>;
 }
 
+/** The files that a build made. */
+export interface ResultFiles {
+  tar(): AsyncIterable<Buffer>;
+  /** Directories before what is in them, names in the order of their bytes (see `comparePaths`). No devices, pipes, sockets. */
+  entries(): Iterable<ClientEntry>;
+  /** Of a file among the entries. */
+  read(path: Buffer): AsyncIterable<Buffer>;
+}
+
 export type ContextSource =
   /** The body of the request. */
   | { readonly kind: "tar" }
@@ -127,12 +136,16 @@ export interface BuildRequest {
   readonly ssh: ReadonlyMap<string, string>;
   /** Only look for problems: findings are told, nothing is built. */
   readonly check: boolean;
+  /** Only tell the targets that there are. */
+  readonly onlyTargets?: boolean;
   /** Keep the files before a RUN step that fails as an image without a name, and tell of it. */
   readonly debug: boolean;
   /** Asked for what `secrets`, `ssh` and `credentials` do not have. */
   readonly client?: ClientServices;
   /** Where the Dockerfile is, if not in the context. */
   readonly dockerfileFolder?: ClientFolder;
+  /** Called with what was made, before it becomes an image. */
+  readonly takeFiles?: (files: ResultFiles) => Promise<void>;
   /** Where false, nothing but the cache keeps the result. */
   readonly keepImage?: boolean;
   /** Registry host -> credentials. */

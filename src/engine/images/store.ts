@@ -95,7 +95,7 @@ export function createImageStore(
     },
     pull: (request) => pullImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
     push: (request) => pushImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
-    save: async (refs) => saveImages(parts, refs),
+    save: async (refs, names) => saveImages(parts, refs, names),
     importTar: (tar, request) => withDiskErrors(importRootfs(parts, tar, request)),
     load: (archive) => withDiskErrors(loadArchive(parts, archive)),
     tag: async (ref, repo, tag) => {

@@ -1,12 +1,14 @@
 /** Docker's own programs build through BuildKit's API: the docker CLI with buildx, as users have them. */
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EngineProcess, splitFrames } from "../../support/engine-process.ts";
 import { peerPrograms } from "../../support/peers.ts";
-import { finish } from "../../support/workspace.ts";
+import { buildProgram } from "../../support/programs.ts";
+import { eventually, finish } from "../../support/workspace.ts";
 import type { Outcome } from "../../support/workspace.ts";
 
 const programs = peerPrograms();
@@ -42,24 +44,24 @@ CMD ["cat", "/made", "/files/hello"]
     mkdirSync(join(folder, name, ".."), { recursive: true });
     writeFileSync(join(folder, name), content);
   }
-  async function docker(
-    args: readonly string[],
-    options: { program?: string; input?: string; env?: object } = {},
-  ): Promise<Outcome> {
+  interface Options {
+    readonly program?: string;
+    readonly input?: string | Buffer;
+    readonly env?: Readonly<Record<string, string>>;
+  }
+  function start(program: string, args: readonly string[], more: Options["env"] = {}): ChildProcessWithoutNullStreams {
     const env = {
       PATH: `${programs}:${process.env["PATH"]}`,
       HOME: folder,
       DOCKER_HOST: `unix://${engine.socket}`,
       DOCKER_CONFIG: join(programs ?? "", "../config"),
       BUILDKIT_PROGRESS: "plain",
-      ...options.env,
+      ...more,
     };
-    const child = spawn(join(programs ?? "", options.program ?? "docker"), args, {
-      cwd: folder,
-      env,
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    return await finish(child, options.input);
+    return spawn(join(programs ?? "", program), args, { cwd: folder, env });
+  }
+  async function docker(args: readonly string[], options: Options = {}): Promise<Outcome> {
+    return await finish(start(options.program ?? "docker", args, options.env), options.input);
   }
   /** What the image prints. */
   async function outputOf(image: string, command?: readonly string[]): Promise<string> {
@@ -119,6 +121,161 @@ CMD ["cat", "/made", "/files/hello"]
     expect(stderr).toContain("dockerfile parse error on line 2: unknown instruction: RUNX (did you mean RUN?)");
     const missing = await docker(["build", "-f", "files/Nothing", "."]);
     expect(missing.stderr).toContain("open Nothing: no such file or directory");
+  });
+
+  it("gives a secret to the step that asks for it, and keeps it nowhere", async () => {
+    const secret = `secret-${process.pid}-${Date.now()}`;
+    write("secret", secret);
+    write("Secret", "FROM busybox\nRUN --mount=type=secret,id=s sed 's/secret/told/' /run/secrets/s | tee /made\n");
+    const { stderr } = await docker(["build", "-f", "Secret", "-t", "secret", "--secret", "id=s,src=secret", "files"]);
+    expect(stderr).toContain(secret.replace("secret", "told"));
+    rmSync(join(folder, "secret"));
+    const found = spawnSync("grep", ["-rla", secret, engine.dataRoot, engine.runRoot], { encoding: "utf8" });
+    expect(found.stdout).toBe("");
+    write("Required", "FROM busybox\nRUN --mount=type=secret,id=s,required=true true\n");
+    expect((await docker(["build", "-f", "Required", "files"])).stderr).toContain("secret s: not found");
+  });
+
+  it("lets a step use the client's SSH agent", async () => {
+    const socket = join(folder, "agent");
+    spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "held", "-f", join(folder, "key")]);
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    try {
+      await eventually(() => (existsSync(socket) ? true : undefined));
+      spawnSync("ssh-add", ["-q", join(folder, "key")], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+      const program = await buildProgram("agent-ask");
+      write("Agent", "FROM busybox\nRUN --mount=type=ssh --mount=from=ask,target=/ask /ask/agent-ask\n");
+      const env = { SSH_AUTH_SOCK: socket };
+      const { exitCode, stderr } = await docker(
+        ["build", "-f", "Agent", "--ssh", "default", "--build-context", `ask=${program}`, "files"],
+        { env },
+      );
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      expect(stderr).toMatch(/^#\d+ [0-9.]+ .*ssh-ed25519.*held$/m);
+    } finally {
+      agent.kill("SIGTERM");
+    }
+  });
+
+  it("takes contexts by other names, a Dockerfile or an archive from its input", async () => {
+    const named = ["--build-context", "other=files", "--build-context", "base=docker-image://busybox"];
+    const input = "FROM base\nCOPY --from=other hello /made\nCOPY files/h* /files/\n";
+    const { exitCode, stderr } = await docker(["build", "-t", "named", ...named, "-f", "-", "."], { input });
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect(stderr).toContain("[context other] load from client");
+    expect(await outputOf("named")).toBe("hello\nhello\n");
+    const { stdout } = await docker(["build", "-q", "-"], { input: "FROM busybox\nRUN echo only-input\n" });
+    expect(stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+    spawnSync("tar", ["cf", "context.tar", "Dockerfile", "files"], { cwd: folder });
+    const archive = readFileSync(join(folder, "context.tar"));
+    expect((await docker(["build", "-q", "-t", "archived", "-"], { input: archive })).exitCode).toBe(0);
+    expect(await outputOf("archived")).toBe("made for nobody\nhello\n");
+  });
+
+  it("gives the result out as a folder, as archives of files and of an image, and keeps no image then", async () => {
+    write("Out", "FROM scratch\nCOPY files /out\n");
+    const images = async (): Promise<number> => (await engine.docker.listImages({ all: true })).length;
+    const before = await images();
+    await docker(["build", "-f", "Out", "-o", "taken", "."]);
+    expect(readFileSync(join(folder, "taken/out/hello"), "utf8")).toBe("hello\n");
+    expect(existsSync(join(folder, "taken/out/ignored.log"))).toBe(false);
+    await docker(["build", "-f", "Out", "-o", "type=tar,dest=taken.tar", "."]);
+    const listed = spawnSync("tar", ["tf", join(folder, "taken.tar")], { encoding: "utf8" });
+    expect(listed.stdout.split("\n")).toEqual(["out/", "out/hello", ""]);
+    for (const type of ["oci", "docker"]) {
+      const { exitCode } = await docker([
+        "build",
+        "-f",
+        "Out",
+        "-t",
+        "given:1",
+        "-o",
+        `type=${type},dest=${type}.tar`,
+        ".",
+      ]);
+      expect(exitCode).toBe(0);
+    }
+    expect(await images()).toBe(before);
+    expect((await docker(["load", "-i", "docker.tar"])).stdout).toContain("Loaded image: given:1");
+  });
+
+  it("checks a Dockerfile without building it, and tells its targets and arguments", async () => {
+    write("Checked", "# made what is made\nFROM busybox as made\n# WHO who it is for\nARG WHO=you\nRUN false\n");
+    const checked = await docker(["build", "--check", "-f", "Checked", "."]);
+    expect(checked.exitCode).toBe(1);
+    expect(checked.stdout).toContain(
+      "WARNING: FromAsCasing - https://docs.docker.com/go/dockerfile/rule/from-as-casing/",
+    );
+    expect(checked.stdout).toContain("   2 | >>> FROM busybox as made\n");
+    expect((await docker(["build", "--check", "."])).stdout).toContain("Check complete, no warnings found.");
+    expect((await docker(["build", "--call", "outline", "-f", "Checked", "."])).stdout).toMatch(
+      /WHO +you +who it is for/,
+    );
+    expect((await docker(["build", "--call", "targets", "-f", "Checked", "."])).stdout).toMatch(
+      /made \(default\) +what is made/,
+    );
+  });
+
+  it("refuses what it does not have in one sentence that says what to do", async () => {
+    write("Foreign", "# syntax=example/front:1\nFROM busybox\n");
+    const refusals = [
+      [["-f", "Foreign"], "front end example/front:1 is not supported (take the # syntax= line out"],
+      [
+        ["--platform", "linux/amd64,linux/s390x"],
+        "an image of several platforms (linux/amd64, linux/s390x) is not supported",
+      ],
+      [["--cache-to", "type=local,dest=cache"], "the engine does not see the folder"],
+    ] as const;
+    for (const [args, text] of refusals) {
+      const { exitCode, stderr } = await docker(["build", ...args, "."]);
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 1 });
+      expect(stderr).toContain(text);
+    }
+  });
+
+  it("gives a killed client's build up, and keeps nothing of it", async () => {
+    write("Slow", "FROM busybox\nRUN echo begun; sleep 1000\n");
+    const child = start("docker", ["build", "-f", "Slow", "-t", "slow", "files"]);
+    let shown = "";
+    child.stderr.on("data", (chunk: Buffer) => (shown += chunk.toString()));
+    await eventually(() => (shown.includes("begun") ? true : undefined));
+    const running = (): string => spawnSync("pgrep", ["-f", "^sleep 1000$"], { encoding: "utf8" }).stdout;
+    expect(running()).not.toBe("");
+    // The plugin is a process of its own, which holds the connections.
+    spawnSync("pkill", ["-KILL", "-P", String(child.pid)]);
+    child.kill("SIGKILL");
+    await eventually(() => (running() === "" ? true : undefined));
+    await eventually(() => (readdirSync(join(engine.dataRoot, "build/work")).length === 0 ? true : undefined));
+    await expect(engine.docker.getImage("slow").inspect()).rejects.toThrow("No such image");
+    expect((await docker(["build", "-q", "."])).exitCode).toBe(0);
+  });
+
+  it("is what docker-compose builds with: args, targets, inline Dockerfiles, the image of another service", async () => {
+    write(
+      "compose.yaml",
+      `name: by-bake
+services:
+  one: { image: bake-one, build: { context: ., target: made, args: { WHO: compose }, labels: { x: y } } }
+  two:
+    image: bake-two
+    command: cat /made /hello
+    build:
+      context: files
+      dockerfile_inline: |
+        FROM base
+        COPY hello /hello
+      additional_contexts: { base: service:one }
+`,
+    );
+    const program = "docker-compose";
+    const built = await docker(["build"], { program });
+    expect({ exitCode: built.exitCode, stderr: built.stderr + built.stdout }).toMatchObject({ exitCode: 0 });
+    expect(built.stderr).toContain("Image bake-two Built");
+    expect((await engine.docker.getImage("bake-one").inspect()).Config?.Labels).toMatchObject({ x: "y" });
+    expect(await outputOf("bake-two", ["cat", "/made", "/hello"])).toBe("made for compose\nhello\n");
+    const up = await docker(["up", "--build", "--no-deps", "two"], { program });
+    expect(up.stdout).toMatch(/two-1 +\| made for compose\n.*two-1 +\| hello/);
+    await docker(["down", "-t", "0"], { program });
   });
 
   it("says what runs, what is kept and what was built, and lets go of it", async () => {

@@ -39,6 +39,8 @@ export class ClassicProgress {
         this.#step(event.step).finished = { cached: event.cached, chainId: event.chainId };
         return this.#advance();
       case "dockerfile":
+      case "targets":
+      case "outline":
       case "failed":
       case "kept":
         return [];

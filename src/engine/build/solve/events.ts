@@ -1,5 +1,6 @@
 /** What a build tells while it runs. Types only. */
 import type { Finding } from "../checks/linter.ts";
+import type { BuildOutline, TargetFact } from "../checks/outline.ts";
 import type { PlanLine } from "../plan/plan-build.ts";
 
 export type BuildEvent =
@@ -13,6 +14,9 @@ export type BuildEvent =
       /** `[1/3] FROM docker.io/library/busybox:latest`; they are there. */
       readonly bases: readonly string[];
     }
+  /** Where only that was asked for. */
+  | { readonly kind: "targets"; readonly targets: readonly TargetFact[] }
+  | { readonly kind: "outline"; readonly outline: BuildOutline }
   /** The step runs, it was not in the cache. */
   | { readonly kind: "started"; readonly step: number }
   | { readonly kind: "output"; readonly step: number; readonly data: Buffer }

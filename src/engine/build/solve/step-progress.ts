@@ -31,6 +31,8 @@ export class StepProgress {
       case "notice":
         return [event.level === "warning" ? { aux: { warning: event.text } } : { stream: `${event.text}\n` }];
       case "dockerfile":
+      case "targets":
+      case "outline":
         return [];
       case "done":
         return [{ aux: { ID: event.imageId } }];

@@ -71,6 +71,8 @@ export class TraceProgress {
       case "notice":
         return this.#notice(event);
       case "dockerfile":
+      case "targets":
+      case "outline":
       case "kept":
       case "pull":
         return [];

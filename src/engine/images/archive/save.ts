@@ -10,6 +10,7 @@ import {
   parseReference,
   repositoryOf,
   tryParseReference,
+  withDefaultTag,
 } from "../reference.ts";
 import { ociIndex } from "../media-types.ts";
 import { emptyXattrs, type TarEntry } from "../tar/entry.ts";
@@ -24,13 +25,21 @@ interface Saved {
 }
 
 /** Resolves before the first byte that all images are there.
- *  @throws image/not-found */
-export function saveImages(parts: ImageParts, refs: readonly string[]): AsyncGenerator<Buffer> {
+ *  @param names that the images have in the archive, whatever they are called in the store; none: those of `refs`
+ *  @throws image/not-found, request/invalid for what is no name */
+export function saveImages(
+  parts: ImageParts,
+  refs: readonly string[],
+  names: readonly string[] = [],
+): AsyncGenerator<Buffer> {
+  const given = names.map((name) => canonicalName(withDefaultTag(parseReference(name))));
   const byId = new Map<string, Saved>();
   for (const ref of refs) {
     const image = parts.catalog.resolve(ref);
     const known = byId.get(image.id);
-    const tags = [...new Set([...(known?.tags ?? []), ...tagsNamed(parts, image, ref)])];
+    const tags = [
+      ...new Set([...(known?.tags ?? []), ...given, ...(given.length > 0 ? [] : tagsNamed(parts, image, ref))]),
+    ];
     byId.set(image.id, { image, tags, portable: known?.portable ?? portableImage(parts, image) });
   }
   const saved = [...byId.values()];
