@@ -65,6 +65,7 @@ interface Parts extends BuilderOptions {
   readonly kept: BuildCache;
   readonly running: RunningSteps;
   readonly networks: RunNetworks;
+  readonly limiting: { timer: NodeJS.Timeout | undefined };
 }
 
 /** Removes what a killed engine left, then serves. */
@@ -86,6 +87,7 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
     kept: new BuildCache({ steps: cache, mounts: cacheMounts, mirrors, imageLayers, dataRoot: roots.dataRoot }),
     running: new Map(),
     networks: new RunNetworks(engine),
+    limiting: { timer: undefined },
   };
   return {
     build: (request, context) => startBuild(parts, request, context),
@@ -95,16 +97,27 @@ export async function createBuilder(options: BuilderOptions): Promise<BuildServi
   };
 }
 
-/** Lets go of what was used longest ago, down to the limit. */
-async function keepToLimit({ kept, roots, engine }: Parts): Promise<void> {
+/** Lets go of what no result is any more, and of what was used longest ago, down to the limit. */
+async function keepToLimit({ cache, kept, roots, engine }: Parts): Promise<void> {
   const maxUsedBytes = cacheLimit(roots.dataRoot, process.env["TSCOMPOSE_BUILD_CACHE_LIMIT"]);
   const limits = { reservedBytes: undefined, maxUsedBytes, minFreeBytes: undefined };
   try {
+    cache.releaseStrays();
     await kept.prune({ all: true, matches: () => true, ...limits });
   } catch (error) {
     engine.log("warn", `the build cache could not be brought down to its limit: ${errorMessage(error)}`);
   }
 }
+
+/** After a build has answered, once for all that end close together: what is kept has to be measured for it. */
+function keepToLimitSoon(parts: Parts): void {
+  parts.limiting.timer ??= setTimeout(() => {
+    parts.limiting.timer = undefined;
+    void keepToLimit(parts);
+  }, limitAfterMs).unref();
+}
+
+const limitAfterMs = 1000;
 
 /** Characters of output that may wait for a client that reads slowly. */
 const maxWaiting = 64 * 1024 * 1024;
@@ -228,7 +241,7 @@ async function* progressOf(parts: Parts, request: BuildRequest, started: Started
     gone.abort(new TscomposeError("aborted", "the client has gone"));
     await work;
     await closeWorkspace(parts, started.workspace);
-    await keepToLimit(parts);
+    keepToLimitSoon(parts);
   }
 }
 

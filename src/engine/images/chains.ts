@@ -75,6 +75,10 @@ export class ChainRecords {
     if (this.#pinned.delete(chainId)) this.#files.delete(hexOf(chainId));
   }
 
+  pinned(): ReadonlySet<string> {
+    return new Set(this.#pinned.keys());
+  }
+
   pinnedDiffIds(): ReadonlySet<string> {
     return new Set([...this.#pinned.values()].flat());
   }

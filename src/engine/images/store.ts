@@ -72,7 +72,13 @@ export function createImageStore(
     commitImage: async (config, tags) => commitFinalImage(parts, config, tags).id,
     commitChanges: (request) => commitChanges(parts, request),
     layerDirs: (chainId) => chainDirs(parts, chainId),
+    layerDirectory: (diffId) => {
+      const layer = parts.layers.get(diffId);
+      return layer === undefined ? undefined : parts.layers.path(layer);
+    },
     releaseChain: (chainId) => parts.chains.unpin(chainId),
+    keptChains: () => parts.chains.pinned(),
+    collectLayers: () => void catalog.collectGarbage(),
     imageLayers: () => new Set(catalog.all().flatMap(({ config }) => config.rootfs.diff_ids)),
     keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),
     ...layerTransfer(parts, access),

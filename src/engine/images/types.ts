@@ -54,9 +54,15 @@ export interface ImageStore {
   /** Unpacked directories of a chain, lowest first.
    *  @throws image/not-found */
   layerDirs(chainId: string): readonly string[];
+  /** Unpacked directory of a layer; undefined where the store does not have it. */
+  layerDirectory(diffId: string): string | undefined;
   /** Lets go of a chain that `commitLayer` made: from then on only images keep its layers. `commitImage` does so for the chain of
    *  the image. Idempotent. */
   releaseChain(chainId: string): void;
+  /** Those that `commitLayer` made or `keepChain` named, and `releaseChain` did not. */
+  keptChains(): ReadonlySet<string>;
+  /** Deletes the layers that neither an image nor a chain keeps. */
+  collectLayers(): void;
   /** Diff ids of the layers that images have. */
   imageLayers(): ReadonlySet<string>;
   /** Keeps the layers of a chain that is in the store, also across restarts, until `releaseChain`. */

@@ -8,6 +8,7 @@ import type { DockerfileSource, WantedDockerfile } from "../solve/dockerfile-of.
 import type { ClientFolder } from "../types.ts";
 import { ClientMirror } from "./client-mirror.ts";
 import type { FolderCopy } from "./folder-mirrors.ts";
+import { newMirror } from "./mirror-index.ts";
 import type { MirrorResult } from "./mirror.ts";
 import type { ContextTools, NeededPaths } from "./open-context.ts";
 
@@ -67,8 +68,8 @@ export async function clientFiles(
   const spare = (): string => tools.workspace.newDirectory("context");
   if (folder.key === undefined) {
     const directory = spare();
-    const { index } = await follow({ target: directory, before: new Map() }, () => undefined);
-    return { directory, contents: new Map([...index].map(([path, { digest }]) => [path, digest])) };
+    const { index } = await follow({ target: directory, before: newMirror() }, () => undefined);
+    return { directory, known: index.files };
   }
   const leased = await tools.mirrors.leaseOf({ identity: ["client", folder.key, wanted], follow, spare });
   tools.defer(() => leased.release());

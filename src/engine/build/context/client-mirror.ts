@@ -10,7 +10,9 @@ import { removeTree } from "../../images/layers/remove-tree.ts";
 import { joinTree, nameOf, parentOf, shown } from "../files/tree.ts";
 import type { Tree } from "../files/tree.ts";
 import type { ClientEntry, ClientReceiver } from "../types.ts";
-import type { Known, MirrorIndex, MirrorResult } from "./mirror.ts";
+import { plainFile } from "./mirror-index.ts";
+import type { Copied, MirrorIndex } from "./mirror-index.ts";
+import type { MirrorResult } from "./mirror.ts";
 
 const maxPathBytes = 4096;
 const maxEntries = 2_000_000;
@@ -58,7 +60,7 @@ export class ClientMirror implements ClientReceiver {
   readonly #target: Tree;
   readonly #before: MirrorIndex;
   readonly #onChange: () => void;
-  readonly #index: MirrorIndex = new Map();
+  readonly #index = new Map<string, Copied>();
   /** Directory -> the names that it is to have. */
   readonly #directories = new Map<string, { readonly names: Set<string>; readonly entry: ClientEntry | undefined }>([
     ["", { names: new Set(), entry: undefined }],
@@ -134,7 +136,7 @@ export class ClientMirror implements ClientReceiver {
   #file(path: string, entry: ClientEntry, index: number): boolean {
     this.#files.add(path);
     const stamp = stampOf(entry);
-    const known = this.#before.get(path);
+    const known = this.#before.files.get(path);
     const existing = this.#target.stat(path);
     if (known?.stamp === stamp && existing?.isFile() === true) {
       this.#index.set(path, known);
@@ -177,7 +179,10 @@ export class ClientMirror implements ClientReceiver {
     this.#time(path, entry);
     // A file that was being written while it was sent is asked for again next time.
     const isSteady = BigInt(file.bytes) === entry.sizeBytes && entry.mtimeNs < this.#startedNs - racyNs;
-    this.#index.set(path, { stamp: isSteady ? stampOf(entry) : "", digest: file.hash.digest("hex") });
+    const digest = file.hash.digest("hex");
+    const seconds = Number(entry.mtimeNs / 1_000_000_000n);
+    const plain = plainFile(this.#before, path, { digest, mode: entry.mode, seconds });
+    this.#index.set(path, { stamp: isSteady ? stampOf(entry) : "", digest, plain });
   }
 
   /** Everything has come. @throws build/invalid for links that lead nowhere */
@@ -189,21 +194,24 @@ export class ClientMirror implements ClientReceiver {
     }
     for (const [path, { entry }] of [...this.#directories].toReversed())
       if (entry !== undefined) this.#describe(path, entry);
-    return { index: this.#index, changed: this.#changed };
+    const { id, state } = this.#before;
+    const index = { id, state: this.#changed ? state + 1 : state, files: this.#index };
+    return { index, changed: this.#changed, bytes: undefined };
   }
 
   #hardLink(path: string, first: string): void {
-    const known = this.#files.has(first) ? this.#index.get(first) : undefined;
+    const found = this.#files.has(first) ? this.#index.get(first) : undefined;
+    const known = found === undefined ? undefined : { ...found, plain: undefined };
     if (known === undefined) throw refuse(path, "is another name of a file that did not come");
     const [one, other] = [this.#target.stat(first), this.#target.stat(path)];
     if (one !== undefined && one.ino === other?.ino && one.dev === other.dev) {
-      this.#index.set(path, known);
+      for (const name of [first, path]) this.#index.set(name, known);
       return;
     }
     this.#willChange();
     if (other !== undefined) this.#remove(path);
     linkSync(this.#target.path(first), this.#target.path(path));
-    this.#index.set(path, known);
+    for (const name of [first, path]) this.#index.set(name, known);
   }
 
   #describe(path: string, entry: ClientEntry): void {
@@ -222,6 +230,6 @@ export class ClientMirror implements ClientReceiver {
   }
 }
 
-function stampOf({ mode, sizeBytes, mtimeNs }: ClientEntry): Known["stamp"] {
+function stampOf({ mode, sizeBytes, mtimeNs }: ClientEntry): string {
   return `${mode}:${sizeBytes}:${mtimeNs}`;
 }

@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
   statSync,
   utimesSync,
@@ -16,8 +15,8 @@ import {
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TscomposeError } from "../../../errors.ts";
-import { writeAtomic } from "../../../host/atomic-file.ts";
 import { O_DIRECTORY } from "../../../host/libc.ts";
+import { bootId } from "../../../host/process-identity.ts";
 import { directorySize } from "../../volumes/directory-size.ts";
 import type { ContextFiles } from "../files/receive-context.ts";
 import { Tree } from "../files/tree.ts";
@@ -25,8 +24,10 @@ import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
 import { removeDirectories } from "../files/remove-directories.ts";
 import type { KeptDirectory } from "../solve/build-cache.ts";
 import type { LocalFolder } from "../types.ts";
+import { earlierLayers, fileBytes, newMirror, readIndex, writeIndex } from "./mirror-index.ts";
+import type { MirrorIndex } from "./mirror-index.ts";
 import { Mirror } from "./mirror.ts";
-import type { MirrorIndex, MirrorResult } from "./mirror.ts";
+import type { MirrorResult } from "./mirror.ts";
 
 export interface LeasedFolder {
   readonly files: ContextFiles;
@@ -35,8 +36,6 @@ export interface LeasedFolder {
 
 /** One that no build has used for so long is removed when an engine starts. */
 const keptMs = 7 * 24 * 3600 * 1000;
-
-const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
 /** The folder, when it is the one that the client means.
  *  @throws build/invalid for one that is not there, engine/elsewhere where the client sees another machine */
@@ -79,6 +78,8 @@ export interface Followed {
 export class FolderMirrors {
   readonly #dir: string;
   readonly #users = new Map<string, number>();
+  /** How much those take that have been used or measured. */
+  readonly #bytes = new Map<string, number>();
   /** Mirrors that are being brought up to date, one at a time each. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
@@ -123,18 +124,21 @@ export class FolderMirrors {
     mkdirSync(files, { recursive: true, mode: 0o755 });
     const inUse = (this.#users.get(key) ?? 0) > 0;
     try {
-      const { index, changed } = await followed.follow({ target: files, before: known ?? new Map() }, () => {
+      const { index, changed, bytes } = await followed.follow({ target: files, before: known ?? newMirror() }, () => {
         if (inUse) throw new InUse();
         rmSync(path, { force: true });
       });
-      if (changed || known === undefined) writeAtomic(path, JSON.stringify([...index]));
+      if (changed || known === undefined) writeIndex(path, index);
       else utimesSync(path, new Date(), new Date());
-      return this.#leased(key, { directory: files, contents: digests(index) });
+      const notes = join(this.#dir, key, "layers.json");
+      if (bytes === undefined) this.#bytes.delete(key);
+      else this.#bytes.set(key, bytes + fileBytes(path) + fileBytes(notes));
+      return this.#leased(key, { directory: files, known: index.files, earlier: earlierLayers(notes, index) });
     } catch (error) {
       if (!(error instanceof InUse)) throw error;
       const directory = followed.spare();
-      const { index } = await followed.follow({ target: directory, before: new Map() }, () => undefined);
-      return { files: { directory, contents: digests(index) }, release: () => undefined };
+      const { index } = await followed.follow({ target: directory, before: newMirror() }, () => undefined);
+      return { files: { directory, known: index.files }, release: () => undefined };
     }
   }
 
@@ -158,7 +162,9 @@ export class FolderMirrors {
       if (stat === undefined) continue;
       const usedMs = index?.mtimeMs ?? stat.mtimeMs;
       const inUse = this.#inUse(name);
-      found.push({ name, sizeBytes: await directorySize(path), createdMs: stat.birthtimeMs, usedMs, inUse });
+      const sizeBytes = this.#bytes.get(name) ?? (await directorySize(path));
+      this.#bytes.set(name, sizeBytes);
+      found.push({ name, sizeBytes, createdMs: stat.birthtimeMs, usedMs, inUse });
     }
     return found;
   }
@@ -169,6 +175,7 @@ export class FolderMirrors {
 
   /** Removes those that no build uses. */
   async remove(names: ReadonlySet<string>): Promise<{ readonly deleted: readonly string[]; readonly bytes: number }> {
+    for (const name of names) this.#bytes.delete(name);
     return await removeDirectories(this.#dir, names, (name) => this.#inUse(name));
   }
 }
@@ -189,18 +196,5 @@ async function follow(
   } finally {
     target.close();
     closeSync(source);
-  }
-}
-
-function digests(index: MirrorIndex): Map<string, string> {
-  return new Map([...index].map(([path, { digest }]) => [path, digest]));
-}
-
-function readIndex(path: string): MirrorIndex | undefined {
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
-    return Array.isArray(value) ? new Map(value as [string, { stamp: string; digest: string }][]) : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -25,20 +25,15 @@ import { removeTree } from "../../images/layers/remove-tree.ts";
 import { joinTree, shown } from "../files/tree.ts";
 import type { Tree } from "../files/tree.ts";
 import type { MatchState, PatternMatcher } from "../ignore/pattern-matcher.ts";
-
-/** Of a file: what changes with it, and the digest of its content. */
-export interface Known {
-  readonly stamp: string;
-  readonly digest: string;
-}
-
-/** Path (see `Tree`) -> what was copied. */
-export type MirrorIndex = Map<string, Known>;
+import { plainFile } from "./mirror-index.ts";
+import type { Copied, MirrorIndex } from "./mirror-index.ts";
 
 export interface MirrorResult {
   readonly index: MirrorIndex;
   /** False: the copy was as it should be. */
   readonly changed: boolean;
+  /** Of regular files; undefined: not counted. */
+  readonly bytes: number | undefined;
 }
 
 const chunkBytes = 1 << 18;
@@ -55,7 +50,7 @@ export class Mirror {
   readonly #target: Tree;
   readonly #matcher: PatternMatcher | undefined;
   readonly #before: MirrorIndex;
-  readonly #index: MirrorIndex = new Map();
+  readonly #files = new Map<string, Copied>();
   /** Device and inode of files with several names -> the first of them here. */
   readonly #links = new Map<string, string>();
   readonly #buffer = Buffer.allocUnsafe(chunkBytes);
@@ -63,6 +58,7 @@ export class Mirror {
   readonly #onChange: () => void;
   #changed = false;
   #entries = 0;
+  #bytes = 0n;
 
   constructor(
     options: { readonly source: number; readonly target: Tree; readonly matcher: PatternMatcher | undefined },
@@ -79,7 +75,12 @@ export class Mirror {
   /** @throws what `onChange` throws; build/invalid for a file that does not hold still */
   async follow(): Promise<MirrorResult> {
     await this.#directory(this.#source, "", undefined);
-    return { index: this.#index, changed: this.#changed };
+    const { id, state } = this.#before;
+    return {
+      index: { id, state: this.#changed ? state + 1 : state, files: this.#files },
+      changed: this.#changed,
+      bytes: Number(this.#bytes),
+    };
   }
 
   #willChange(): void {
@@ -171,22 +172,24 @@ export class Mirror {
     if (!stat.isFile()) return false;
     const inode = `${stat.dev}:${stat.ino}`;
     const first = stat.nlink > 1n ? this.#links.get(inode) : undefined;
-    const known = this.#before.get(path);
-    if (known !== undefined && known.stamp === stampOf(stat)) this.#index.set(path, known);
+    const known = this.#before.files.get(path);
+    if (known !== undefined && known.stamp === stampOf(stat)) this.#files.set(path, known);
     else if (first !== undefined) return this.#hardLink(first, path);
     else if (!this.#file(full, path)) return false;
     if (stat.nlink > 1n && first === undefined) this.#links.set(inode, path);
+    if (first === undefined) this.#bytes += stat.size;
     return true;
   }
 
   /** Another name of a file that is there already. */
   #hardLink(first: string, path: string): boolean {
-    const known = this.#index.get(first);
-    if (known === undefined) return false;
+    const found = this.#files.get(first);
+    if (found === undefined) return false;
+    const known = { ...found, plain: undefined };
     this.#willChange();
     if (this.#target.stat(path) !== undefined) this.#remove(path);
     linkSync(this.#target.path(first), this.#target.path(path));
-    this.#index.set(path, known);
+    for (const name of [first, path]) this.#files.set(name, known);
     return true;
   }
 
@@ -213,7 +216,9 @@ export class Mirror {
         const after = fstatSync(fd, { bigint: true });
         if (stampOf(after) !== stampOf(before)) continue;
         const racy = Number(after.ctimeNs / 1_000_000n) > Date.now() - racyMs;
-        this.#index.set(path, { stamp: racy ? "" : stampOf(after), digest });
+        const plain = { digest, mode: Number(after.mode), seconds: Number(after.mtimeNs / 1_000_000_000n) };
+        const stamp = racy ? "" : stampOf(after);
+        this.#files.set(path, { stamp, digest, plain: plainFile(this.#before, path, plain) });
         return true;
       } finally {
         closeSync(fd);

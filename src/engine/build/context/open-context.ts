@@ -56,7 +56,7 @@ export async function openContext(
     case "folder": {
       // Read before the files are taken: what is ignored depends on it.
       closeSync(openFolder(source.folder));
-      const dockerfile = dockerfileOf({ directory: source.folder.path, contents: new Map() }, wanted);
+      const dockerfile = dockerfileOf({ directory: source.folder.path, known: new Map() }, wanted);
       const leased = await tools.mirrors.lease(source.folder, dockerfile.ignorePatterns, () =>
         tools.workspace.newDirectory("context"),
       );
@@ -136,7 +136,7 @@ async function fetchRemote(tools: ContextTools, url: string): Promise<Remote> {
       ...gitAccess(tools, url),
       keepGitDir: source.keepGitDir ?? false,
     });
-    return { kind: "files", files: { directory, contents: new Map() } };
+    return { kind: "files", files: { directory, known: new Map() } };
   }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
     throw new TscomposeError("build/invalid", `${url} cannot be a build context`, {

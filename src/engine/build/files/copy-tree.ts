@@ -22,6 +22,15 @@ export interface CopyOptions {
   readonly time: FileTime | undefined;
 }
 
+/** Files that need not be copied: they are put into the layer in another way, when all else is there. */
+export interface ReusedFiles {
+  /** A directory is about to be copied to a place (resolved). */
+  begin(from: string, to: string, options: CopyOptions): void;
+  has(from: string): boolean;
+  /** The directory of `to` is there, and has nothing by its name any more. */
+  plan(from: string, to: string): void;
+}
+
 interface Place {
   readonly from: string;
   readonly to: string;
@@ -31,6 +40,8 @@ interface Place {
   readonly overwrite: boolean;
   readonly included: MatchState | undefined;
   readonly excluded: MatchState | undefined;
+  /** Its directory was made for this copy: there is nothing in it yet. */
+  readonly fresh: boolean;
 }
 
 /** Files between two pauses for everything else the engine does. */
@@ -45,6 +56,7 @@ class Copier {
   readonly #source: Tree;
   readonly #target: Tree;
   readonly #options: CopyOptions;
+  readonly #reused: ReusedFiles | undefined;
   readonly #include: PatternMatcher | undefined;
   readonly #exclude: PatternMatcher | undefined;
   /** Inode of a source with several names -> what was made of the first. */
@@ -53,8 +65,9 @@ class Copier {
   readonly #pending: { readonly place: Place; readonly stat: BigIntStats; made: boolean }[] = [];
   #files = 0;
 
-  constructor(source: Tree, target: Tree, options: CopyOptions) {
+  constructor(source: Tree, target: Tree, options: CopyOptions, reused?: ReusedFiles) {
     this.#source = source;
+    this.#reused = reused;
     this.#target = target;
     this.#options = options;
     this.#include = options.include.length === 0 ? undefined : createPatternMatcher(options.include);
@@ -64,6 +77,12 @@ class Copier {
   async copy(place: Place): Promise<void> {
     const patterns = this.#matches(place);
     if (patterns.skip) return;
+    if (patterns.wanted && this.#reused?.has(place.from) === true) {
+      this.#makePending();
+      if (!place.fresh) this.#clear(place.to);
+      this.#reused.plan(place.from, place.to);
+      return;
+    }
     const stat = this.#source.stat(place.from);
     if (stat === undefined) throw failure(`lstat /${shown(place.from)}: no such file or directory`);
     const isDirectory = stat.isDirectory();
@@ -73,7 +92,7 @@ class Copier {
       await this.#directory(place, stat, patterns);
       return;
     }
-    this.#clear(place.to);
+    if (!place.fresh) this.#clear(place.to);
     if (this.#file(place, stat)) this.#describe(place, stat);
     this.#files += 1;
     if (this.#files % filesBetweenPauses === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -126,7 +145,7 @@ class Copier {
       readonly excluded: MatchState | undefined;
     },
   ): Promise<void> {
-    const existed = this.#target.stat(place.to) !== undefined;
+    const existed = !place.fresh && this.#target.stat(place.to) !== undefined;
     const created = patterns.wanted && this.#makeDirectory(place, stat);
     if (!patterns.refused || this.#exclude?.hasExclusions === true) {
       this.#pending.push({ place, stat, made: patterns.wanted });
@@ -138,6 +157,7 @@ class Copier {
           overwrite: true,
           included: patterns.included,
           excluded: patterns.excluded,
+          fresh: created,
         });
       }
       this.#pending.pop();
@@ -217,12 +237,13 @@ function newDirectoryMode(mode: ModeChange | undefined): number {
 }
 
 /** Copies the entry `source` (a path as named, see `matchingSources`) to `destination` (absolute; "/" or "/." at the end say that
- *  it is a directory).
+ *  it is a directory). `reused`: where the source is a directory.
  *  @throws build/failed */
 export async function copyEntry(
   trees: { readonly source: Tree; readonly target: Tree },
   paths: { readonly source: string; readonly destination: string },
   options: CopyOptions,
+  reused?: ReusedFiles,
 ): Promise<void> {
   const { source, target } = trees;
   const fresh = { mode: newDirectoryMode(options.mode), owner: options.owner, time: options.time };
@@ -238,7 +259,19 @@ export async function copyEntry(
   const existing = target.stat(target.resolve(to));
   if (!stat.isDirectory() && existing?.isDirectory() === true) to = joinTree(to, nameOf(paths.source));
   made.push(...makeDirectories(target, stat.isDirectory() && existing === undefined ? to : parentOf(to), fresh));
-  const place = { from, to, below: "", overwrite: false, included: undefined, excluded: undefined };
-  await new Copier(source, target, options).copy(place);
+  if (stat.isDirectory()) reused?.begin(from, to, options);
+  await new Copier(source, target, options, reused).copy({ ...atTop, from, to });
   setTimes(target, made, options.time);
+}
+
+const atTop = { below: "", overwrite: false, included: undefined, excluded: undefined, fresh: false };
+
+/** Copies one file to a path whose directory is there, whatever the patterns say.
+ *  @throws build/failed */
+export async function copyFile(
+  trees: { readonly source: Tree; readonly target: Tree },
+  paths: { readonly from: string; readonly to: string },
+  options: CopyOptions,
+): Promise<void> {
+  await new Copier(trees.source, trees.target, options).copy({ ...atTop, ...paths });
 }

@@ -4,11 +4,9 @@ import { closeSync, constants, openSync, readSync, type BigIntStats } from "node
 import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
 import type { MatchState, PatternMatcher } from "../ignore/pattern-matcher.ts";
 import { O_NOFOLLOW } from "../../../host/libc.ts";
+import type { KnownFiles } from "./known-files.ts";
 import { joinTree, shown } from "./tree.ts";
 import type { Tree } from "./tree.ts";
-
-/** Digests of file contents that are known already: path in the tree -> hex. */
-export type KnownContents = ReadonlyMap<string, string>;
 
 const chunkBytes = 1 << 20;
 
@@ -39,11 +37,11 @@ interface Below {
 class TreeDigest {
   readonly #tree: Tree;
   readonly #hash: Hash;
-  readonly #known: KnownContents;
+  readonly #known: KnownFiles;
   readonly #selection: Selection;
   readonly #links = new Map<bigint, string>();
 
-  constructor(tree: Tree, hash: Hash, known: KnownContents, selection: Selection) {
+  constructor(tree: Tree, hash: Hash, known: KnownFiles, selection: Selection) {
     this.#tree = tree;
     this.#hash = hash;
     this.#known = known;
@@ -53,6 +51,11 @@ class TreeDigest {
   async add(relative: string, below: Below): Promise<void> {
     const wanted = this.#match(below);
     if (wanted.skip) return;
+    const known = this.#known.get(relative);
+    if (known?.plain !== undefined) {
+      if (wanted.wanted) this.#hash.update(`f ${below.path}\0${known.plain.mode} 0 0 ${known.digest}\n`);
+      return;
+    }
     const stat = this.#tree.stat(relative);
     if (stat === undefined) return;
     if (!stat.isDirectory()) {
@@ -95,7 +98,7 @@ class TreeDigest {
       if (first !== undefined) return `h ${head} ${first}\n`;
       this.#links.set(stat.ino, path);
     }
-    return `f ${head} ${this.#known.get(relative) ?? contentDigest(this.#tree.path(relative))}\n`;
+    return `f ${head} ${this.#known.get(relative)?.digest ?? contentDigest(this.#tree.path(relative))}\n`;
   }
 }
 
@@ -103,7 +106,7 @@ class TreeDigest {
 export async function digestSources(
   tree: Tree,
   sources: readonly string[],
-  options: { readonly include: readonly string[]; readonly exclude: readonly string[]; readonly known: KnownContents },
+  options: { readonly include: readonly string[]; readonly exclude: readonly string[]; readonly known: KnownFiles },
 ): Promise<string> {
   const hash = createHash("sha256");
   const selection = {

@@ -16,22 +16,24 @@ import { TarReader } from "../../images/tar/reader.ts";
 import type { TarHandler } from "../../images/tar/reader.ts";
 import { createPatternMatcher } from "../ignore/pattern-matcher.ts";
 import type { MatchState, PatternMatcher } from "../ignore/pattern-matcher.ts";
+import type { EarlierLayers, KnownFile, KnownFiles } from "./known-files.ts";
 import { joinTree, shown, Tree } from "./tree.ts";
 
 export interface ContextFiles {
   readonly directory: string;
-  /** Path (see `Tree`) -> hex digest of the content. */
-  readonly contents: Map<string, string>;
+  readonly known: KnownFiles;
+  /** Undefined: what was made of it earlier is not known. */
+  readonly earlier?: EarlierLayers;
 }
 
 class ContextHandler implements TarHandler {
   readonly #unpacker: Unpacker;
-  readonly #contents: Map<string, string>;
+  readonly #known: Map<string, KnownFile>;
   #file: { readonly path: string; readonly hash: Hash } | undefined;
 
-  constructor(unpacker: Unpacker, contents: Map<string, string>) {
+  constructor(unpacker: Unpacker, known: Map<string, KnownFile>) {
     this.#unpacker = unpacker;
-    this.#contents = contents;
+    this.#known = known;
   }
 
   entry(entry: TarEntry): void {
@@ -53,7 +55,8 @@ class ContextHandler implements TarHandler {
   }
 
   end(): void {
-    if (this.#file !== undefined) this.#contents.set(this.#file.path, this.#file.hash.digest("hex"));
+    if (this.#file !== undefined)
+      this.#known.set(this.#file.path, { digest: this.#file.hash.digest("hex"), plain: undefined });
     this.#file = undefined;
     this.#unpacker.end();
   }
@@ -61,10 +64,10 @@ class ContextHandler implements TarHandler {
 
 /** `directory` is empty. @throws build/invalid for what is no archive, host/no-space */
 export async function receiveContext(archive: AsyncIterable<Buffer>, directory: string): Promise<ContextFiles> {
-  const contents = new Map<string, string>();
+  const known = new Map<string, KnownFile>();
   const rootFd = openSync(directory, constants.O_RDONLY | O_DIRECTORY);
   const unpacker = new Unpacker(rootFd, defaultLimits, "plain");
-  const reader = new TarReader(new ContextHandler(unpacker, contents));
+  const reader = new TarReader(new ContextHandler(unpacker, known));
   const decoder = new SniffingDecoder((chunk) => reader.write(chunk));
   try {
     for await (const chunk of archive) {
@@ -74,7 +77,7 @@ export async function receiveContext(archive: AsyncIterable<Buffer>, directory: 
     await decoder.end();
     reader.finish();
     unpacker.finish();
-    return { directory, contents };
+    return { directory, known };
   } catch (error) {
     if (!(error instanceof TscomposeError) || error.code !== "image/invalid") throw error;
     throw new TscomposeError("build/invalid", `the build context is not a usable archive: ${error.message}`, {
@@ -90,7 +93,7 @@ export async function receiveContext(archive: AsyncIterable<Buffer>, directory: 
 
 /** A context without files. */
 export function emptyContext(directory: string): ContextFiles {
-  return { directory, contents: new Map() };
+  return { directory, known: new Map() };
 }
 
 /** Takes out what the patterns match. A directory that matches stays while `!` patterns keep something in it. */

@@ -7,20 +7,22 @@ import type { FileTime } from "../files/make-directories.ts";
 import { matchingSources } from "../files/select-sources.ts";
 import { shown, toBytes, Tree } from "../files/tree.ts";
 import { isArchive, unpackArchive } from "../files/unpack-archive.ts";
+import type { KnownFiles } from "../files/known-files.ts";
 import { ownerOf } from "../files/user-of.ts";
 import type { CopyAction, CopyStep, MkdirStep, Source } from "../plan/steps.ts";
 import type { BuildScope } from "./build-context.ts";
+import type { LayerReuse } from "./layer-reuse.ts";
 import { writeInline } from "./inline-file.ts";
 
 /** The files of a source to read, and what is known of their contents. */
 export interface ReadableSource {
   readonly tree: Tree;
-  readonly known: ReadonlyMap<string, string>;
+  readonly known: KnownFiles;
 }
 
 export type OpenSource = (source: Source) => ReadableSource;
 
-export const nothingKnown: ReadonlyMap<string, string> = new Map();
+export const nothingKnown: KnownFiles = new Map();
 
 /** Entries of the source that the action names.
  *  @throws build/failed for one that is not there */
@@ -58,7 +60,7 @@ interface Target {
 async function applyAction(
   scope: BuildScope,
   action: CopyAction,
-  at: { readonly target: Target; readonly open: OpenSource },
+  at: { readonly target: Target; readonly open: OpenSource; readonly reuse: LayerReuse | undefined },
 ): Promise<void> {
   const { target, open } = at;
   const owner = ownerOf(action.chown, target.root);
@@ -67,7 +69,9 @@ async function applyAction(
   switch (origin.kind) {
     case "files": {
       const { tree } = open(origin.source);
-      for (const source of namedEntries(tree, origin)) {
+      const sources = namedEntries(tree, origin);
+      const reuse = sources.length === 1 ? at.reuse : undefined;
+      for (const source of sources) {
         const real = tree.resolve(source);
         if (action.unpack && tree.stat(real)?.isFile() === true && (await isArchive(tree.path(real)))) {
           await unpackArchive(tree.path(real), target.tree, { destination, owner, time: target.time });
@@ -77,6 +81,7 @@ async function applyAction(
           { source: tree, target: target.tree },
           { source, destination },
           { ...options, include: origin.include },
+          reuse,
         );
       }
       return;
@@ -120,18 +125,23 @@ export function epochTime(epochSeconds: number | undefined): FileTime | undefine
   return epochSeconds === undefined ? undefined : { sec: BigInt(epochSeconds), nsec: 0 };
 }
 
-/** Writes below `root` (`link`: a directory with nothing else in it). */
+/** Writes below `root` (`link`: a directory with nothing else in it). `reuse`: of a step with one action only. */
 export async function runCopy(
   scope: BuildScope,
   step: CopyStep,
-  at: { readonly root: string; readonly passwdRoot: string | undefined; readonly open: OpenSource },
+  at: {
+    readonly root: string;
+    readonly passwdRoot: string | undefined;
+    readonly open: OpenSource;
+    readonly reuse?: LayerReuse | undefined;
+  },
 ): Promise<void> {
   const tree = new Tree(at.root);
   try {
     const target = { tree, root: at.passwdRoot, time: undefined };
     for (const action of step.actions) {
       scope.signal.throwIfAborted();
-      await applyAction(scope, action, { target, open: at.open });
+      await applyAction(scope, action, { target, open: at.open, reuse: at.reuse });
     }
   } finally {
     tree.close();

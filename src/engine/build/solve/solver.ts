@@ -5,7 +5,7 @@ import { formatPlatform } from "../../images/platform.ts";
 import type { Platform } from "../../images/platform.ts";
 import { clampTimes } from "../files/clamp-times.ts";
 import { dropUnchanged } from "../files/drop-unchanged.ts";
-import type { RunStep, Source, Step, StepMount } from "../plan/steps.ts";
+import type { CopyStep, RunStep, Source, Step, StepMount } from "../plan/steps.ts";
 import type { BuildScope, Result } from "./build-context.ts";
 import { contentKey } from "./content-key.ts";
 import type { KeyFacts, SourceUse } from "./content-key.ts";
@@ -14,6 +14,7 @@ import type { ReadableSource } from "./copy-step.ts";
 import { digestSources } from "../files/digest-tree.ts";
 import { toBytes } from "../files/tree.ts";
 import type { BuildEvent } from "./events.ts";
+import { LayerReuse } from "./layer-reuse.ts";
 import { runRun } from "./run-step.ts";
 import { Recipes } from "./recipes.ts";
 import type { CachedResult, CacheUser, StepCache } from "./step-cache.ts";
@@ -42,8 +43,8 @@ export interface SolveOptions {
 
 const scratch: Result = { chainId: undefined, diffIds: [], madeMs: [] };
 
-/** As many steps at once as could make use of the machine. */
-const maxParallel = Math.max(cpus().length * 2, 4);
+/** Many more than there are processors: most steps wait, for a network, a disk or a program of their own that does so. */
+const maxParallel = Math.max(cpus().length * 4, 16);
 
 export class Solver {
   readonly #options: SolveOptions;
@@ -221,10 +222,11 @@ export class Solver {
     const parent = inputs.get(step.parent) ?? scratch;
     emit({ kind: "started", step: step.id });
     const open = (source: Source): ReadableSource => this.#open(source, inputs.get(source) ?? scratch);
+    const reuse = step.kind === "copy" ? this.#reuseOf(step) : undefined;
     let upper: string;
     if (step.kind === "copy" && step.link) {
       upper = workspace.newDirectory("upper");
-      await runCopy(scope, step, { root: upper, passwdRoot: undefined, open });
+      await runCopy(scope, step, { root: upper, passwdRoot: undefined, open, reuse });
     } else {
       const mounted = workspace.mountWritable(parent.chainId, step.kind === "run" ? [scope.initLayer] : []);
       upper = mounted.upper;
@@ -232,7 +234,7 @@ export class Solver {
         if (step.kind === "mkdir") runMkdir(scope, step, mounted.root);
         else if (step.kind === "copy") {
           const passwdRoot = step.parent.kind === "scratch" ? undefined : mounted.root;
-          await runCopy(scope, step, { root: mounted.root, passwdRoot, open });
+          await runCopy(scope, step, { root: mounted.root, passwdRoot, open, reuse });
         } else {
           const sourceOf = (mount: StepMount): string =>
             this.#directoryOf(mount.source, inputs.get(mount.source) ?? scratch);
@@ -240,14 +242,30 @@ export class Solver {
           await runRun(scope, step, { rootfs: mounted.root, sourceOf, onOutput });
         }
       } finally {
-        workspace.unmount(mounted.root);
+        await workspace.unmount(mounted.root);
       }
     }
+    await reuse?.link(upper);
     if (parent.chainId !== undefined && !(step.kind === "copy" && step.link)) {
       await dropUnchanged(upper, workspace.readTree(parent.chainId).tree);
     }
     if (scope.epochSeconds !== undefined) clampTimes(upper, scope.epochSeconds);
-    return { ...(await engine.images.commitLayer(parent.chainId, upper)), createdMs: Date.now() };
+    const layer = await engine.images.commitLayer(parent.chainId, upper);
+    reuse?.note(layer.diffId);
+    return { ...layer, createdMs: Date.now() };
+  }
+
+  /** For a copy of one thing from a context that is followed from build to build. */
+  #reuseOf({ actions, ignoreCache }: CopyStep): LayerReuse | undefined {
+    const { contexts, engine, epochSeconds } = this.#options.scope;
+    const [action] = actions;
+    if (ignoreCache || actions.length !== 1 || action?.origin.kind !== "files") return undefined;
+    const { source } = action.origin;
+    const files = source.kind === "context" ? contexts.get(source.name) : undefined;
+    if (files?.earlier === undefined) return undefined;
+    const { known, earlier } = files;
+    const layerDirectory = (diffId: string): string | undefined => engine.images.layerDirectory(diffId);
+    return new LayerReuse({ source: this.#open(source, scratch).tree, known, earlier, epochSeconds, layerDirectory });
   }
 
   #open(source: Source, result: Result): ReadableSource {
@@ -255,7 +273,7 @@ export class Solver {
     if (source.kind !== "context") return { tree: workspace.readTree(result.chainId).tree, known: nothingKnown };
     const files = contexts.get(source.name);
     if (files === undefined) throw new TscomposeError("build/failed", `the build context ${source.name} was not sent`);
-    return { tree: workspace.openTree(source.name, files.directory), known: files.contents };
+    return { tree: workspace.openTree(source.name, files.directory), known: files.known };
   }
 
   #directoryOf(source: Source, result: Result): string {

@@ -142,6 +142,16 @@ export class StepCache {
       .toSorted((a, b) => a.usedMs - b.usedMs);
   }
 
+  /** Lets go of what was made and has no record: another result took its place, or its build was cut short. Not while builds run, which
+   *  may work with it. */
+  releaseStrays(): void {
+    if (this.#users.size > 0) return;
+    const known = new Set([...this.#held.values()].map(({ record }) => record.chainId));
+    const strays = [...this.#images.keptChains()].filter((chainId) => !known.has(chainId));
+    for (const chainId of strays) this.#images.releaseChain(chainId);
+    if (strays.length > 0) this.#images.collectLayers();
+  }
+
   /** Forgets these, unless a build uses them. Layers go with the last image and record that needs them.
    *  @returns what was forgotten, and the bytes that no other record or image (`shared`: their layers) needs */
   remove(
@@ -159,6 +169,7 @@ export class StepCache {
       layers.add(diffId);
       spaceReclaimed += sizeBytes;
     }
+    if (removed.length > 0) this.#images.collectLayers();
     return { deleted: removed.map(({ key }) => key), spaceReclaimed };
   }
 }

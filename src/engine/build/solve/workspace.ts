@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { mountOverlay, unmountOverlay } from "../../../host/overlay.ts";
+import { mountOverlay, unmountOverlayLater } from "../../../host/overlay.ts";
 import type { ImageStore } from "../../images/types.ts";
 import { Tree } from "../files/tree.ts";
 
@@ -68,8 +68,8 @@ export class Workspace {
     return root;
   }
 
-  unmount(root: string): void {
-    unmountOverlay(root);
+  async unmount(root: string): Promise<void> {
+    await unmountOverlayLater(root);
     this.#mounts.delete(root);
   }
 
@@ -96,16 +96,17 @@ export class Workspace {
   /** Everything is tried. @returns what went wrong */
   async close(): Promise<readonly unknown[]> {
     const errors: unknown[] = [];
-    const attempt = (work: () => void): void => {
+    const attempt = async (work: () => void | Promise<void>): Promise<void> => {
       try {
-        work();
+        await work();
       } catch (error) {
         errors.push(error);
       }
     };
-    for (const { tree } of this.#trees.values()) attempt(() => tree.close());
-    for (const root of [...this.#mounts].toReversed()) attempt(() => this.unmount(root));
-    for (const release of this.#deferred) attempt(release);
+    for (const { tree } of this.#trees.values()) await attempt(() => tree.close());
+    // Some may lie over others, which then go when these have gone.
+    await Promise.all([...this.#mounts].toReversed().map((root) => attempt(() => this.unmount(root))));
+    for (const release of this.#deferred) await attempt(release);
     await rm(this.directory, { recursive: true, force: true }).catch((error: unknown) => errors.push(error));
     return errors;
   }
