@@ -1,8 +1,7 @@
 /** Pays beforehand what the kernel charges for moving a process to another control group. It takes a lock for that, which it
  *  first makes exclusive for all CPUs: that waits for an RCU grace period, some 10 ms, and holds for about as long afterwards.
  *  Source: Linux `cgroup_attach_lock`, `percpu_down_write`, `rcu_sync_enter`. */
-import { readFileSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, openSync, readFileSync, write } from "node:fs";
 import { join } from "node:path";
 import { readCgroupMounts } from "./cgroup.ts";
 
@@ -16,21 +15,22 @@ export function expectCgroupMove(): Promise<boolean> {
   return underWay;
 }
 
-async function moveToOwnGroup(): Promise<boolean> {
-  try {
-    const path = ownGroup();
-    if (path === undefined) return false;
-    // Opened without O_CREAT: where the group is out of sight, nothing is written anywhere.
-    const file = await open(join(path, "cgroup.procs"), "r+");
+/** Only the write is left to the other thread: it begins at once, however busy this one is. */
+function moveToOwnGroup(): Promise<boolean> {
+  return new Promise((resolve) => {
     try {
-      await file.write("0");
-    } finally {
-      await file.close();
+      const path = ownGroup();
+      if (path === undefined) return resolve(false);
+      // Opened without O_CREAT: where the group is out of sight, nothing is written anywhere.
+      const fd = openSync(join(path, "cgroup.procs"), "r+");
+      write(fd, "0", (error) => {
+        closeSync(fd);
+        resolve(error === null);
+      });
+    } catch {
+      resolve(false);
     }
-    return true;
-  } catch {
-    return false;
-  }
+  });
 }
 
 /** The folder of this process's group in one hierarchy; any will do, the lock is one for all. */

@@ -74,7 +74,6 @@ async function launch(
   if (conmon === undefined) {
     throw new TscomposeError("host/unsupported", "conmon is not installed", { hint: "apt-get install conmon" });
   }
-  void expectCgroupMove();
   rmSync(paths.bundle, { recursive: true, force: true });
   rmSync(paths.exitFile, { force: true });
   mkdirSync(paths.bundle, { recursive: true, mode: 0o700 });
@@ -105,6 +104,7 @@ async function launch(
       ctx.log("warn", `container ${container.name}: ${errorMessage(problem)}`);
     }
   });
+  void expectCgroupMove();
   const launched = createProcess(ctx.runtime, {
     id: container.id,
     paths,
