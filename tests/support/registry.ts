@@ -14,12 +14,16 @@ export interface TestRegistry {
   readonly dir: string;
   /** PEM of the certificate authority to trust, with `tls`. */
   readonly certificate: string | undefined;
+  /** What a client has to show, with `wantsClient`. */
+  readonly client: { readonly certificate: string; readonly key: string } | undefined;
   /** Ends the process and removes its directory. */
   stop(): Promise<void>;
 }
 export interface TestRegistryOptions {
   readonly users?: Readonly<Record<string, string>>;
   readonly tls?: boolean;
+  /** With `tls`: who does not show the client's certificate is turned away. */
+  readonly wantsClient?: boolean;
   /** One of this network namespace; default 127.0.0.1. */
   readonly address?: string;
 }
@@ -28,7 +32,11 @@ export interface TestRegistryOptions {
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const dir = mkdtempSync(join(tmpdir(), "registry-"));
   const address = options.address ?? "127.0.0.1";
-  const certificate = options.tls === true ? makeCertificate(dir, address) : undefined;
+  const certificate = options.tls === true ? makeCertificate(dir, "tls", address) : undefined;
+  const client =
+    options.wantsClient === true
+      ? { certificate: makeCertificate(dir, "client", address), key: readFileSync(join(dir, "client.key"), "utf8") }
+      : undefined;
   writeFileSync(join(dir, "config.yml"), registryConfig(dir, options));
   const child = spawn("docker-registry", ["serve", join(dir, "config.yml")], {
     stdio: ["ignore", "ignore", "pipe"],
@@ -52,7 +60,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       });
     });
     const url = `${certificate === undefined ? "http" : "https"}://${address}:${port}`;
-    return { port, host: `${address}:${port}`, url, dir, certificate, stop };
+    return { port, host: `${address}:${port}`, url, dir, certificate, client, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -72,8 +80,11 @@ function registryConfig(dir: string, options: TestRegistryOptions): string {
   ];
   if (options.tls === true) {
     lines.push(
-      `  tls: {certificate: ${JSON.stringify(join(dir, "tls.crt"))}, key: ${JSON.stringify(join(dir, "tls.key"))}}`,
+      "  tls:",
+      `    certificate: ${JSON.stringify(join(dir, "tls.crt"))}`,
+      `    key: ${JSON.stringify(join(dir, "tls.key"))}`,
     );
+    if (options.wantsClient === true) lines.push(`    clientcas: [${JSON.stringify(join(dir, "client.crt"))}]`);
   }
   if (options.users !== undefined) {
     const file = join(dir, "htpasswd");
@@ -89,10 +100,10 @@ function htpasswdLine([user, password]: [string, string]): string {
   return `${user}:${execFileSync("perl", ["-e", script, password], { encoding: "utf8" })}\n`;
 }
 
-function makeCertificate(dir: string, address: string): string {
+function makeCertificate(dir: string, name: string, address: string): string {
   const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
   const subject = ["-subj", "/CN=registry", "-addext", `subjectAltName=IP:${address},DNS:localhost`];
-  const files = ["-keyout", join(dir, "tls.key"), "-out", join(dir, "tls.crt")];
+  const files = ["-keyout", join(dir, `${name}.key`), "-out", join(dir, `${name}.crt`)];
   execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
-  return readFileSync(join(dir, "tls.crt"), "utf8");
+  return readFileSync(join(dir, `${name}.crt`), "utf8");
 }

@@ -76,11 +76,8 @@ async function resolveImage(parts: ImageParts, access: RegistryAccess, options: 
     options.platform === undefined || options.platform === ""
       ? parts.host
       : parsePlatform(options.platform, parts.host);
-  const given = options.credentials;
-  const credentials = given ?? (await credentialsFromConfig(reference.domain, access.env));
   for (const endpoint of endpointsFor(reference.domain, access.config)) {
-    // What the user gave is for the registry that was named, not for a mirror of it.
-    const own = endpoint.mirror ? await credentialsFromConfig(endpoint.host, access.env) : credentials;
+    const own = endpoint.mirror ? await mirrorCredentials(access, endpoint) : options.credentials;
     const repository = openRepository(access, { endpoint, reference, credentials: own, signal: options.signal });
     try {
       return await resolveAt(parts, repository, { reference, wanted, explicit: (options.platform ?? "") !== "" });
@@ -89,6 +86,14 @@ async function resolveImage(parts: ImageParts, access: RegistryAccess, options: 
     }
   }
   throw new TscomposeError("registry/failed", `no registry for ${canonicalName(reference)}`);
+}
+
+/** What the client gave is for the registry that it named. A mirror is the engine's: it is asked for as the engine's user. */
+export async function mirrorCredentials(
+  { env }: RegistryAccess,
+  { host }: Endpoint,
+): Promise<RegistryCredentials | undefined> {
+  return await credentialsFromConfig(host, env);
 }
 
 export function openRepository(

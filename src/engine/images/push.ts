@@ -10,7 +10,6 @@ import { ProgressStream } from "./progress.ts";
 import { packAndPushLayer, pushLayer, wantsPacking, type PushContext } from "./push-layer.ts";
 import { openRepository, type RegistryAccess } from "./pull.ts";
 import { canonicalName, familiarName, parseReference, repositoryOf, type Reference } from "./reference.ts";
-import { credentialsFromConfig } from "./registry/credentials.ts";
 import { registryEndpoint } from "./registry/endpoint.ts";
 import { putManifest, uploadBlob, type BlobSource } from "./registry/upload.ts";
 import { short } from "./remove.ts";
@@ -42,7 +41,7 @@ export async function pushImage(
       },
     );
   }
-  const credentials = options.credentials ?? (await credentialsFromConfig(named.domain, access.env));
+  const { credentials } = options;
   const endpoint = registryEndpoint(named.domain, access.config);
   const others = [
     ...new Set(images.flatMap(({ image }) => (image === undefined ? [] : siblings(parts, image, named)))),

@@ -10,7 +10,6 @@ import type { ImageParts } from "./parts.ts";
 import { packVerified } from "./portable.ts";
 import { openRepository, type RegistryAccess } from "./pull.ts";
 import type { Reference } from "./reference.ts";
-import { credentialsFromConfig } from "./registry/credentials.ts";
 import { registryEndpoint } from "./registry/endpoint.ts";
 import type { Repository } from "./registry/fetch.ts";
 
@@ -58,7 +57,7 @@ export function layerTransfer(parts: ImageParts, access: RegistryAccess): LayerT
       openRepository(access, {
         endpoint: registryEndpoint(reference.domain, access.config),
         reference,
-        credentials: credentials ?? (await credentialsFromConfig(reference.domain, access.env)),
+        credentials,
         signal,
         scopes: [`repository:${reference.path}:${actions}`],
       }),

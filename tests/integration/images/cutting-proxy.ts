@@ -94,7 +94,8 @@ function pass(response: IncomingMessage, answer: ServerResponse, limit: number |
     if (left > chunk.length) return void answer.write(chunk);
     answer.write(chunk.subarray(0, Math.max(0, left)), () => {
       response.destroy();
-      answer.destroy();
+      // Its end, not a reset, which would take along what is still under way.
+      answer.socket?.end();
     });
   });
   response.on("end", () => answer.end());

@@ -1,6 +1,6 @@
 /** Pulls from a real registry on loopback. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -50,6 +50,16 @@ async function pull(
   });
   for await (const message of stream) messages.push(message);
   return messages;
+}
+async function push(reference: string): Promise<void> {
+  const { signal } = new AbortController();
+  const stream = await store.push({ reference, tag: undefined, platform: undefined, credentials: undefined, signal });
+  for await (const _ of stream);
+}
+async function reopen(env: Readonly<Record<string, string>>): Promise<void> {
+  await store.close();
+  const quiet = { log: () => undefined, emit: () => undefined };
+  store = createImageStore({ dataRoot: join(root, "data"), runRoot: root, ...quiet, env });
 }
 const texts = (messages: readonly ProgressMessage[]): string[] =>
   messages
@@ -142,55 +152,119 @@ describe("a registry with a password and TLS", () => {
     expect(store.resolve(name).repoTags).toEqual([name]);
   });
 
-  test("docker's config file is asked when the request brings nothing", async () => {
-    await store.close();
+  test("the engine's own docker configuration is not lent to a client that brings nothing", async () => {
     const auth = Buffer.from("kim:s3cret").toString("base64");
     writeFileSync(join(root, "config.json"), JSON.stringify({ auths: { [guarded.host]: { auth } } }));
-    store = createImageStore({
-      dataRoot: join(root, "data"),
-      runRoot: root,
-      log: () => undefined,
-      emit: () => undefined,
-      env: { DOCKER_CONFIG: root },
-    });
-    await pull(`${guarded.host}/private/app:1`);
+    await reopen({ DOCKER_CONFIG: root });
+    const name = `${guarded.host}/private/app:1`;
+    await expect(pull(name)).rejects.toMatchObject({ code: "image/pull-denied" });
+    await pull(name, { credentials: { username: "kim", password: "s3cret" } });
+    await expect(push(name)).rejects.toMatchObject({ code: "image/pull-denied" });
+    const signal = new AbortController().signal;
+    const asked = { reference: name, credentials: undefined, signal };
+    await expect(store.distribution(asked)).rejects.toMatchObject({ code: "image/pull-denied" });
+    const search = {
+      term: `${guarded.host}/app`,
+      limit: 5,
+      official: undefined,
+      stars: 0,
+      credentials: undefined,
+      signal,
+    };
+    await expect(store.search(search)).rejects.toThrow();
+  });
+
+  test("a mirror, which is the engine's, is asked with what docker's config file has for it", async () => {
+    const auth = Buffer.from("kim:s3cret").toString("base64");
+    writeFileSync(join(root, "config.json"), JSON.stringify({ auths: { [guarded.host]: { auth } } }));
+    await trustGuarded();
+    await reopen({ DOCKER_CONFIG: root, TSCOMPOSE_REGISTRY_MIRRORS: `registry.invalid=${guarded.url}` });
+    await pull("registry.invalid/private/app:1");
     const found = spawnSync("grep", ["-rlE", "s3cret|" + auth, join(root, "data")], { encoding: "utf8" });
     expect([found.status, found.stdout]).toEqual([1, ""]);
   });
 
-  test("a credential helper is asked through its protocol", async () => {
-    await store.close();
+  test("for a mirror a credential helper is asked through its protocol", async () => {
     writeFileSync(
       join(root, "docker-credential-test"),
       '#!/bin/sh\nread -r host\necho "{\\"ServerURL\\":\\"$host\\",\\"Username\\":\\"kim\\",\\"Secret\\":\\"s3cret\\"}"\n',
       { mode: 0o755 },
     );
     writeFileSync(join(root, "config.json"), JSON.stringify({ credHelpers: { [guarded.host]: "test" } }));
-    const env = { DOCKER_CONFIG: root, PATH: `${root}:/usr/bin:/bin` };
-    store = createImageStore({
-      dataRoot: join(root, "data"),
-      runRoot: root,
-      log: () => undefined,
-      emit: () => undefined,
-      env,
+    await trustGuarded();
+    await reopen({
+      DOCKER_CONFIG: root,
+      PATH: `${root}:/usr/bin:/bin`,
+      TSCOMPOSE_REGISTRY_MIRRORS: `registry.invalid=${guarded.url}`,
     });
-    await pull(`${guarded.host}/private/app:1`);
+    await pull("registry.invalid/private/app:1");
+  });
+
+  async function trustGuarded(): Promise<void> {
+    await store.close();
+    mkdirSync(join(root, "data/certs.d", guarded.host), { recursive: true });
+    writeFileSync(join(root, "data/certs.d", guarded.host, "ca.crt"), guarded.certificate ?? "");
+  }
+});
+
+describe("a registry that wants a client's certificate", () => {
+  test("gets the one of certs.d, a key without its certificate is an error with the folder, and none is refused with a hint", async () => {
+    const strict = await startRegistry({ tls: true, wantsClient: true });
+    try {
+      const name = `${strict.host}/team/app:1`;
+      await expect(pull(name)).rejects.toMatchObject({
+        code: "registry/unreachable",
+        hint: expect.stringContaining("client.cert") as string,
+      });
+      const folder = join(root, "certs", strict.host);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "ca.crt"), strict.certificate ?? "");
+      writeFileSync(join(folder, "client.key"), strict.client?.key ?? "");
+      await reopen({ TSCOMPOSE_CERTS_DIR: join(root, "certs") });
+      await expect(pull(name)).rejects.toThrow(`${folder}: missing client certificate client.cert for key client.key`);
+      writeFileSync(join(folder, "client.cert"), strict.client?.certificate ?? "");
+      await pull(`${registry.host}/team/app:1.0`);
+      await store.tag(`${registry.host}/team/app:1.0`, `${strict.host}/team/app`, "1");
+      await push(name);
+      await store.remove(name, { force: false, noPrune: false });
+      await pull(name);
+      expect(store.resolve(name).id).toBe(image.id);
+      rmSync(join(folder, "client.key"));
+      await expect(pull(name)).rejects.toThrow("missing key client.key for client certificate client.cert");
+    } finally {
+      await strict.stop();
+    }
   });
 });
 
 describe("mirrors", () => {
   test("are asked first, and passed over when they do not have the image", async () => {
-    await store.close();
-    const env = { TSCOMPOSE_REGISTRY_MIRRORS: `registry.invalid=http://127.0.0.1:1, registry.invalid=${registry.url}` };
-    store = createImageStore({
-      dataRoot: join(root, "data"),
-      runRoot: root,
-      log: () => undefined,
-      emit: () => undefined,
-      env,
+    await reopen({
+      TSCOMPOSE_REGISTRY_MIRRORS: `registry.invalid=http://127.0.0.1:1, registry.invalid=${registry.url}`,
     });
     await pull("registry.invalid/team/app:1.0");
     expect(store.resolve("registry.invalid/team/app:1.0").id).toBe(image.id);
+  });
+
+  test("that give another manifest for a digest are not believed: what the registry itself has is taken", async () => {
+    const [lying, origin] = await Promise.all([startRegistry(), startRegistry({ tls: true })]);
+    try {
+      const wanted = await pushTestImage(origin.url, "team/app", "1", { salt: "wanted" });
+      await pushTestImage(lying.url, "team/app", "1", { salt: "wanted" });
+      const hex = wanted.digest.slice("sha256:".length);
+      const stored = join(lying.dir, "storage/docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+      // As valid a manifest as the other, but another one.
+      writeFileSync(stored, JSON.stringify(JSON.parse(readFileSync(stored, "utf8")), undefined, 1));
+      await reopen({ TSCOMPOSE_REGISTRY_MIRRORS: `${origin.host}=${lying.url}` });
+      await pull(`${origin.host}/team/app@${wanted.digest}`);
+      expect(store.resolve(`${origin.host}/team/app@${wanted.digest}`).manifestDigest).toBe(wanted.digest);
+      await origin.stop();
+      await store.remove(`${origin.host}/team/app@${wanted.digest}`, { force: true, noPrune: false });
+      await expect(pull(`${origin.host}/team/app@${wanted.digest}`)).rejects.toThrow();
+    } finally {
+      await lying.stop();
+      await origin.stop();
+    }
   });
 });
 

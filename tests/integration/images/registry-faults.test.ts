@@ -239,7 +239,7 @@ test("a host that only a registry named may not be an address of this machine, b
         method: "GET",
         url: new URL(`http://${host}:${registry.port}/v2/`),
         headers: {},
-        tls: { ca: undefined, unverified: false },
+        tls: { ca: undefined, client: undefined, unverified: false },
         outerOnly: true,
         signal: new AbortController().signal,
       });

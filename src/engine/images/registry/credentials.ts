@@ -1,4 +1,4 @@
-/** Who we are to a registry: what the request brought along, else docker's config file with its credential helpers. Secrets go to
+/** Docker's config file with its credential helpers: for who asks as a client, and for the engine's own mirrors. Secrets go to
  *  helpers through stdin, and never into messages. Source: docker/cli config file; docker-credential-helpers protocol. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

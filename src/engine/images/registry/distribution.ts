@@ -3,9 +3,8 @@ import { isTscomposeError, TscomposeError } from "../../../errors.ts";
 import type { DistributionInspect, DistributionRequest } from "../../engine.ts";
 import { parseConfig } from "../manifest.ts";
 import type { Platform } from "../platform.ts";
-import { openRepository, type RegistryAccess } from "../pull.ts";
+import { mirrorCredentials, openRepository, type RegistryAccess } from "../pull.ts";
 import { parseReference, withDefaultTag } from "../reference.ts";
-import { credentialsFromConfig } from "./credentials.ts";
 import { endpointsFor } from "./endpoint.ts";
 import { fetchDocument, fetchManifest, type FetchedManifest, type Repository } from "./fetch.ts";
 
@@ -17,9 +16,7 @@ export async function inspectDistribution(
 ): Promise<DistributionInspect> {
   const reference = withDefaultTag(parseReference(request.reference));
   for (const endpoint of endpointsFor(reference.domain, access.config)) {
-    const given = endpoint.mirror ? undefined : request.credentials;
-    const credentials =
-      given ?? (await credentialsFromConfig(endpoint.mirror ? endpoint.host : reference.domain, access.env));
+    const credentials = endpoint.mirror ? await mirrorCredentials(access, endpoint) : request.credentials;
     const repository = openRepository(access, { endpoint, reference, credentials, signal: request.signal });
     try {
       const fetched = await fetchManifest(repository, reference.digest ?? reference.tag ?? "latest");

@@ -2,7 +2,8 @@
  *  registries; security.md I-44. */
 import { TscomposeError } from "../../../errors.ts";
 import { isLoopbackHost } from "./address-policy.ts";
-import { certificatesFor, type RegistryConfig } from "./registry-config.ts";
+import { hostCertificates } from "./host-certificates.ts";
+import type { RegistryConfig } from "./registry-config.ts";
 import type { TlsOptions } from "./http.ts";
 
 export interface Endpoint {
@@ -59,7 +60,7 @@ function endpoint(
     bases,
     insecure,
     mirror,
-    tls: { ca: certificatesFor(host, config.certificateDirs), unverified: insecure },
+    tls: { ...hostCertificates(host, config.certificateDirs), unverified: insecure },
     tokenHosts: config.tokenHosts.get(host) ?? [],
   };
 }

@@ -4,12 +4,12 @@ import { lookup as dnsLookup, type LookupAddress } from "node:dns";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
-import { createSecureContext, rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { errorMessage, errnoOf, TscomposeError } from "../../../errors.ts";
 import { isInnerAddress } from "./address-policy.ts";
+import type { HostCertificates } from "./host-certificates.ts";
 
-export interface TlsOptions {
-  readonly ca: string | undefined;
+export interface TlsOptions extends HostCertificates {
   /** Accept a certificate that nobody vouches for: insecure registries only. */
   readonly unverified: boolean;
 }
@@ -71,16 +71,28 @@ export class HttpConnections {
     }
   }
 
-  #httpsAgent({ ca, unverified }: TlsOptions): HttpsAgent {
-    const key = `${unverified}\n${ca ?? ""}`;
+  #httpsAgent({ ca, client, unverified }: TlsOptions): HttpsAgent {
+    const key = JSON.stringify([unverified, ca, client]);
     const known = this.#https.get(key);
     if (known !== undefined) return known;
     const trusted = ca === undefined ? this.#trusted : [ca, ...(this.#trusted ?? rootCertificates)];
     // Made once: reading some 150 certificates for each connection costs more than the connection.
-    const secureContext = createSecureContext(trusted === undefined ? {} : { ca: [...trusted] });
+    const secureContext = createContext(trusted, client);
     const agent = new HttpsAgent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: !unverified, secureContext });
     this.#https.set(key, agent);
     return agent;
+  }
+}
+
+/** @throws request/invalid for what is no certificate, or no key for it */
+function createContext(ca: readonly string[] | undefined, client: TlsOptions["client"]): SecureContext {
+  try {
+    return createSecureContext({ ...(ca === undefined ? {} : { ca: [...ca] }), ...client });
+  } catch (error) {
+    throw new TscomposeError("request/invalid", `the registry's certificates are not right: ${errorMessage(error)}`, {
+      hint: "look into its folder below certs.d: authorities in *.crt, the client's certificate in *.cert and *.key",
+      cause: error,
+    });
   }
 }
 
@@ -211,6 +223,9 @@ function asTscomposeError(error: unknown, { url, signal }: HttpRequest): Tscompo
 function hintFor(errno: string | undefined): string {
   if (errno === "ENOTFOUND" || errno === "EAI_AGAIN") return "check the registry's name and this machine's DNS";
   if (errno === "ECONNREFUSED") return "check that the registry runs and that the port is right";
+  if (errno !== undefined && /CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(errno)) {
+    return "the registry wants to know who asks: put client.cert and client.key into /etc/docker/certs.d/<host> (or certs.d/<host> below the data root)";
+  }
   if (errno !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|EPROTO/.test(errno)) {
     return "put the certificate of its authority into /etc/docker/certs.d/<host>/ca.crt (or certs.d/<host> below the data root)";
   }

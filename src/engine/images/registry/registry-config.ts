@@ -1,7 +1,7 @@
 /** How registries are reached: mirrors, insecure ones, further certificates, token servers. From `<data root>/registries.json` and
  *  TSCOMPOSE_REGISTRY_MIRRORS (`host=url` or a plain URL for docker.io, separated by commas), TSCOMPOSE_INSECURE_REGISTRIES (hosts,
  *  separated by commas) and TSCOMPOSE_CERTS_DIR (a folder in place of /etc/docker/certs.d). */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, errnoOf, TscomposeError } from "../../../errors.ts";
 import { isObject } from "../json.ts";
@@ -13,7 +13,7 @@ export interface RegistryConfig {
   readonly insecure: ReadonlySet<string>;
   /** Registry host -> hosts that may get its credentials, beside those of the same domain. */
   readonly tokenHosts: ReadonlyMap<string, readonly string[]>;
-  /** Folders with `<host>/*.crt`. */
+  /** Folders with what `hostCertificates` reads. */
   readonly certificateDirs: readonly string[];
   /** PEM of what this machine trusts beside Node's own list; undefined: nothing. */
   readonly systemCertificates: string | undefined;
@@ -109,18 +109,4 @@ function textList(value: unknown, key: string): readonly string[] {
   if (value === undefined) return [];
   if (Array.isArray(value) && value.every((item): item is string => typeof item === "string")) return value;
   throw new Error(`${key} is not a list of names`);
-}
-
-/** PEM of the certificates to trust for a host beside the system's; undefined: none. */
-export function certificatesFor(host: string, dirs: readonly string[]): string | undefined {
-  if (!/^[A-Za-z0-9._:[\]-]+$/.test(host) || host.startsWith(".")) return undefined;
-  const found = dirs.flatMap((dir) => {
-    try {
-      const names = readdirSync(join(dir, host)).filter((name) => name.endsWith(".crt"));
-      return names.map((name) => readFileSync(join(dir, host, name), "utf8"));
-    } catch {
-      return [];
-    }
-  });
-  return found.length === 0 ? undefined : found.join("\n");
 }

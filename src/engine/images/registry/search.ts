@@ -5,7 +5,6 @@ import { TscomposeError } from "../../../errors.ts";
 import type { SearchRequest, SearchResult } from "../../engine.ts";
 import { isObject, parseObject } from "../json.ts";
 import type { RegistryAccess } from "../pull.ts";
-import { credentialsFromConfig } from "./credentials.ts";
 import { registryEndpoint, type Endpoint } from "./endpoint.ts";
 import { readAll } from "./http.ts";
 import { RegistrySession } from "./session.ts";
@@ -19,12 +18,11 @@ const maxText = 2000;
  *  @throws registry/unreachable, registry/failed for a registry that cannot be searched */
 export async function searchRegistry(access: RegistryAccess, request: SearchRequest): Promise<readonly SearchResult[]> {
   const { domain, term } = splitTerm(request.term);
-  const credentials = request.credentials ?? (await credentialsFromConfig(domain, access.env));
   const hub = domain === "docker.io";
   const found = registryEndpoint(hub ? "index.docker.io" : domain, access.config);
   const endpoint: Endpoint = { ...found, host: domain };
   const scopes = hub ? [] : ["registry:catalog:*"];
-  const { signal } = request;
+  const { signal, credentials } = request;
   const session = new RegistrySession({ endpoint, connections: access.connections, credentials, scopes, signal });
   const results = hub ? searchHub(session, term, request) : searchCatalogue(session, term, request);
   const wanted: SearchResult[] = [];

@@ -46,6 +46,7 @@ export class RegistrySession {
   #base: URL | undefined;
   #authorization: { readonly header: string; readonly expiresAtMs: number } | undefined;
   #challenge: Challenge | undefined;
+  #loggingIn: Promise<void> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -105,16 +106,23 @@ export class RegistrySession {
   async #authorized(request: SessionRequest): Promise<IncomingMessage> {
     if (this.#authorization === undefined || this.#authorization.expiresAtMs <= Date.now()) {
       if (this.#base === undefined) await this.base();
-      if (this.#challenge !== undefined) await this.#logIn(this.#challenge);
+      if (this.#challenge !== undefined) await this.#logInOnce(this.#challenge);
     }
-    const answer = await this.#follow(request, this.#authorization?.header);
+    const used = this.#authorization;
+    const answer = await this.#follow(request, used?.header);
     if (answer.statusCode !== 401) return answer;
     const challenge = parseChallenge(answer.headers["www-authenticate"]);
-    if (challenge === undefined || (challenge.scheme === "basic" && this.#authorization !== undefined)) return answer;
+    if (challenge === undefined || (challenge.scheme === "basic" && used !== undefined)) return answer;
     answer.resume();
     this.#challenge = challenge;
-    await this.#logIn(challenge);
+    // Another request may have logged in since this one was sent.
+    if (this.#authorization === used) await this.#logInOnce(challenge);
     return this.#follow(request, this.#authorization?.header);
+  }
+
+  #logInOnce(challenge: Challenge): Promise<void> {
+    this.#loggingIn ??= this.#logIn(challenge).finally(() => (this.#loggingIn = undefined));
+    return this.#loggingIn;
   }
 
   async #logIn(challenge: Challenge): Promise<void> {
@@ -140,7 +148,7 @@ export class RegistrySession {
 
   async #fetchToken(challenge: Extract<Challenge, { readonly scheme: "bearer" }>): Promise<Token> {
     const { endpoint, credentials, scopes, signal, connections } = this.#options;
-    const { hostname } = await this.base();
+    const { host, hostname } = await this.base();
     const policy = {
       registryHost: hostname,
       insecure: endpoint.insecure,
@@ -155,7 +163,8 @@ export class RegistrySession {
       url,
       headers,
       ...(body === undefined ? {} : { body }),
-      tls: endpoint.tls,
+      // Who we are is for the registry itself.
+      tls: url.host === host ? endpoint.tls : { ...endpoint.tls, client: undefined },
       outerOnly: !isLoopbackHost(hostname),
       signal,
       firstByteMs: 15_000,
@@ -202,6 +211,7 @@ export class RegistrySession {
         ? endpoint.tls
         : {
             ca: undefined,
+            client: undefined,
             unverified: endpoint.insecure && isLoopbackHost(request.path.hostname),
           },
       outerOnly: !own && !isLoopbackHost(hostname),
