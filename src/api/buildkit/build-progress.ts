@@ -20,6 +20,7 @@ export class BuildProgress {
   readonly #feed: StatusFeed;
   #dockerfile: { readonly name: string; readonly text: string } | undefined;
   #failed: number | undefined;
+  #keepsFindings = false;
   readonly #facts: Facts = { findings: [], targets: [], outline: undefined };
 
   constructor(feed: StatusFeed) {
@@ -29,6 +30,11 @@ export class BuildProgress {
   /** As soon as it is known. */
   get dockerfile(): { readonly name: string; readonly text: string } | undefined {
     return this.#dockerfile;
+  }
+
+  /** What the checks find is an answer this time, not a warning beside the build. */
+  keepFindings(): void {
+    this.#keepsFindings = true;
   }
 
   /** What there is to say of the Dockerfile, as far as it was asked for. */
@@ -111,6 +117,7 @@ export class BuildProgress {
     for (const { id, title } of steps) feed.vertex(stepKey(id), title);
     const source = this.#dockerfile ?? { name: "Dockerfile", text: "" };
     feed.vertex(definition, `[internal] load build definition from ${source.name}`);
+    if (this.#keepsFindings) return;
     for (const { rule, message, place } of findings) {
       const short = `${rule.name}: ${message} (line ${place.start})`;
       const { start, end } = place;

@@ -150,6 +150,7 @@ export class Build {
     const upload = uploadOf(given.attributes);
     const archive = upload === undefined ? nothing : services.upload(upload);
     const asked = subrequestOf(given.attributes);
+    if (asked !== undefined) progress.keepFindings();
     const only = { check: asked !== undefined, onlyTargets: asked === "targets" };
     if (this.#isPassing) this.#known = await imageIds(this.#engine);
     const takeFiles = (files: ResultFiles): Promise<void> => exportFiles(this, files);

@@ -1,12 +1,22 @@
 /** Docker's own programs build through BuildKit's API: the docker CLI with buildx, as users have them. */
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EngineProcess, splitFrames } from "../../support/engine-process.ts";
 import { peerPrograms } from "../../support/peers.ts";
+import { startRegistry } from "../../support/registry.ts";
 import { buildProgram } from "../../support/programs.ts";
 import { eventually, finish } from "../../support/workspace.ts";
 import type { Outcome } from "../../support/workspace.ts";
@@ -216,6 +226,16 @@ CMD ["cat", "/made", "/files/hello"]
     );
   });
 
+  it("runs steps with the network, hosts and limits that were asked for", async () => {
+    write("Limits", "FROM busybox\nRUN cat /etc/hosts; df -k /dev/shm; ulimit -n; ls /sys/class/net\n");
+    const args = ["--network", "none", "--add-host", "far:1.2.3.4", "--shm-size", "32m", "--ulimit", "nofile=100:200"];
+    const { stderr } = await docker(["build", "-f", "Limits", ...args, "files"]);
+    expect(stderr).toMatch(/ 1\.2\.3\.4\s+far$/m);
+    expect(stderr).toMatch(/ shm +32768 /);
+    expect(stderr).toMatch(/^#\d+ [0-9.]+ 100$/m);
+    expect(stderr).not.toContain("eth0");
+  });
+
   it("refuses what it does not have in one sentence that says what to do", async () => {
     write("Foreign", "# syntax=example/front:1\nFROM busybox\n");
     const refusals = [
@@ -230,6 +250,32 @@ CMD ["cat", "/made", "/files/hello"]
       const { exitCode, stderr } = await docker(["build", ...args, "."]);
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 1 });
       expect(stderr).toContain(text);
+    }
+  });
+
+  it("pushes to a registry and takes base images from it with the client's password, and not without", async () => {
+    const registry = await startRegistry({ users: { bob: "secret" } });
+    try {
+      mkdirSync(join(folder, "login"));
+      symlinkSync(join(programs ?? "", "../config/cli-plugins"), join(folder, "login/cli-plugins"));
+      const auths = { [registry.host]: { auth: Buffer.from("bob:secret").toString("base64") } };
+      write("login/config.json", JSON.stringify({ auths }));
+      const env = { DOCKER_CONFIG: join(folder, "login") };
+      const name = `${registry.host}/base:1`;
+      const pushed = await docker(["build", "--push", "-t", name, "--target", "made", "."], { env });
+      expect({ exitCode: pushed.exitCode, stderr: pushed.stderr }).toMatchObject({ exitCode: 0 });
+      expect(pushed.stderr).toContain(`pushing ${name} done`);
+      write("Derived", `FROM ${name}\nRUN cp /made /copied\n`);
+      await engine.docker.getImage(name).remove();
+      const refused = await docker(["build", "-f", "Derived", "files"]);
+      expect(refused.exitCode).toBe(1);
+      expect(refused.stderr).toMatch(/no basic auth credentials|authentication|denied|unauthorized/i);
+      expect(refused.stderr).toContain("   1 | >>> FROM ");
+      const { exitCode, stderr } = await docker(["build", "-f", "Derived", "files"], { env });
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      expect(stderr).toContain("[internal] pull base images");
+    } finally {
+      await registry.stop();
     }
   });
 

@@ -19,6 +19,7 @@ import { ensureAppArmor } from "../../runtime/apparmor.ts";
 import { runtimeCommand } from "../../runtime/oci-runtime.ts";
 import type { OciRuntime } from "../../runtime/oci-runtime.ts";
 import type { HostConfig } from "../../types.ts";
+import { parseExtraHost } from "../../../network/etc-files.ts";
 import type { NetworkMode } from "../dockerfile/instruction.ts";
 import { sandboxName } from "./run-networks.ts";
 import type { RunNetwork, RunNetworks } from "./run-networks.ts";
@@ -75,7 +76,11 @@ function recordOf(ctx: ContainerContext, request: RunRequest): ContainerRecord {
 
 async function connect(networks: RunNetworks, record: ContainerRecord, undo: UndoStack): Promise<RunNetwork> {
   const mode = record.hostConfig.NetworkMode;
-  const plain = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${sandboxName}\n`;
+  const extra = (record.hostConfig.ExtraHosts ?? []).flatMap((entry) => {
+    const host = parseExtraHost(entry, undefined);
+    return host === undefined ? [] : [`${host.address}\t${host.name}\n`];
+  });
+  const plain = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${sandboxName}\n${extra.join("")}`;
   if (mode === "none") return { namespace: "new", hosts: plain, resolvConf: "" };
   if (mode === "host") {
     const { readFile } = await import("node:fs/promises");
