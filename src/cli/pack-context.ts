@@ -80,7 +80,8 @@ async function* packBelow(walk: Walk, path: string, state: MatchState | undefine
     else if (stat.isSymbolicLink()) {
       const linkName = readlinkSync(full, { encoding: "buffer" });
       yield encodeHeader({ ...entryOf(at, stat, "symlink"), linkName });
-    } else if (stat.isFile()) yield* packFileOrLink(walk, at, { full, stat });
+    } else if (stat.isFIFO()) yield encodeHeader(entryOf(at, stat, "fifo"));
+    else if (stat.isFile()) yield* packFileOrLink(walk, at, { full, stat });
   }
 }
 

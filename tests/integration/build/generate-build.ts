@@ -1,7 +1,17 @@
 /** Build contexts and Dockerfiles out of a seed, for the comparison with BuildKit. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { lsetxattr } from "../../../src/host/libc.ts";
 
 export class Random {
   #state: number;
@@ -59,6 +69,7 @@ function makeContext(random: Random, directory: string): void {
     linkSync(join(directory, "d/one"), join(directory, "d/one-more"));
     linkSync(join(directory, "a.txt"), join(directory, "d/e/a-again"));
   }
+  makeOddFiles(random, directory);
   makeArchives(random, directory);
   if (random.below(3) === 0) {
     const patterns = [
@@ -94,6 +105,30 @@ function makeContext(random: Random, directory: string): void {
     const lines = Array.from({ length: 1 + random.below(3) }, () => random.pick(patterns));
     writeFileSync(join(directory, ".dockerignore"), `${lines.join("\n")}\n`);
   }
+}
+
+/** What is rare in a context: odd names, owners, bits, times, holes, extended attributes. */
+function makeOddFiles(random: Random, directory: string): void {
+  const base = join(directory, "odd");
+  mkdirSync(join(base, "deep/er/and/er"), { recursive: true });
+  const put = (name: string, content: string): string => {
+    writeFileSync(join(base, name), content);
+    return join(base, name);
+  };
+  put("plain", "plain\n");
+  if (random.below(2) === 0) chmodSync(put("setuid", "s\n"), 0o6755);
+  if (random.below(2) === 0) chownSync(put("owned", "o\n"), 1234, 5678);
+  if (random.below(2) === 0) chmodSync(join(base, "deep"), random.pick([0o2775, 0o1777, 0o500]));
+  if (random.below(2) === 0) truncateSync(put("sparse", "x"), 3_000_000);
+  if (random.below(2) === 0)
+    for (const name of ["back\\slash", "new\nline", "'q\"", "a,b", "-dash", "$FOO"]) put(name, name);
+  if (random.below(3) === 0) put("n".repeat(200), "long\n");
+  if (random.below(3) === 0) utimesSync(put("old", "old\n"), 1, 1);
+  if (random.below(3) === 0) utimesSync(put("part", "part\n"), 1_600_000_000.25, 1_600_000_000.75);
+  if (random.below(3) === 0) lsetxattr(join(base, "plain"), "user.mark", Buffer.from("yes"));
+  if (random.below(4) === 0) execFileSync("mkfifo", [join(base, "fifo")]);
+  if (random.below(3) === 0) symlinkSync("deep/er", join(base, "into"));
+  utimesSync(join(base, "deep/er"), 1_500_000_000, 1_500_000_000);
 }
 
 const archiveKinds = ["tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst"] as const;
@@ -166,6 +201,20 @@ const sources = [
   "d/one-more",
   "[[]x",
   "*.t[!a]t",
+  "odd",
+  "odd/",
+  "odd/*",
+  "odd/deep",
+  "odd/into",
+  "odd/into/and",
+  "odd/plain",
+  "odd/?*,b",
+  "**/three",
+  "d/**",
+  "*/*",
+  "odd/deep/er/..",
+  "ln-dir/.",
+  "${SRC:-b.txt}",
 ];
 const destinations = [
   "/",
@@ -191,6 +240,18 @@ const destinations = [
   "../up",
   "/${FOO}/e",
   "/new/${FOO:-d}/",
+  "/bin",
+  "/etc/passwd/x",
+  "/lnk/../z",
+  "~/x",
+  "/data/in",
+  "/up/down/.",
+  "/lnk-abs/",
+  "/lnk-dir",
+  "/lnk-dir/",
+  "/lnk-dir/deeper/",
+  "/lnk-file",
+  "$PWD/x",
 ];
 const flags = [
   "",
@@ -219,6 +280,27 @@ const flags = [
   "--parents --chown=5:6 ",
   "--parents --exclude=*.md ",
   "--chown=$OWNER ",
+  "--chown=app:0 ",
+  "--chown=:1000 ",
+  "--chown=1000: ",
+  "--chown=app:nosuch ",
+  "--chown=4294967295 ",
+  "--chown=nobody:nogroup ",
+  "--chmod=u+s,g-w ",
+  "--chmod=a=rX ",
+  "--chmod=0 ",
+  "--chmod=1777 ",
+  "--chmod=go= ",
+  "--chmod=+x ",
+  "--chmod=u=g ",
+  "--link --parents ",
+  "--link --exclude=*.md ",
+  "--exclude=**/*e ",
+  "--exclude=/d ",
+  "--exclude=odd --exclude=!odd/plain ",
+  "--exclude=$FOO ",
+  "--parents --chmod=750 ",
+  "--link --chown=app ",
 ];
 
 function copy(random: Random, keyword: string): string {
@@ -264,6 +346,31 @@ const runs = [
   "RUN set > /dev/null; echo $HOME $USER $HOSTNAME > /who",
   "RUN echo a > /trunc && : > /trunc; mknod /node c 1 3 || true",
   "RUN mkdir -p /a/b/c && rm -r /a/b && ln -s /etc /a/b",
+  "RUN mkdir -p /real && ln -s /real /lnk-dir && ln -s /real/file /lnk-file && ln -s /nowhere/at/all /lnk-abs",
+  "RUN mkdir -p /data && echo kept > /data/by-run; chmod 700 /data",
+  "RUN echo 'app2:x:2000:2000::/:/bin/sh' >> /etc/passwd; echo 'app2:x:2000:' >> /etc/group",
+  "RUN rm -f /etc/passwd",
+  "RUN dd if=/dev/zero of=/hole bs=1 count=1 seek=1000000 2> /dev/null",
+  "RUN touch -d @1500000000 /etc /etc/passwd",
+  "RUN mkdir -p /ops/a/b && touch /ops/a/b/c && rm -r /ops/a && mkdir /ops/a",
+  "RUN mv /bin/busybox /bin/bb2 && ln -s bb2 /bin/busybox",
+  "RUN ln /etc/passwd /etc/passwd2; echo more >> /etc/passwd2",
+  "RUN umask > /umask; ulimit -n > /dev/null; cat /proc/self/oom_score_adj > /dev/null",
+  'RUN echo "$PATH" > /path; env | grep -v HOSTNAME | sort > /environment',
+  "RUN --mount=type=bind,from=busybox,target=/bb,rw echo x > /bb/new",
+  "RUN --mount=type=cache,target=/cc,from=busybox,source=/etc,id=filled ls /cc > /cache-listing",
+  "RUN --mount=type=cache,target=${FOO:-/deflt},sharing=locked pwd > /pwd",
+  "RUN --mount=type=bind,source=odd,target=odd-rel ls odd-rel | wc -l > /odd-count",
+  "RUN --mount=type=secret,id=none,required=false,target=/s ls / > /root-listing",
+  "RUN --mount=type=secret,id=none ls /run/secrets > /secrets-listing 2>&1; true",
+  "RUN --mount=type=tmpfs,target=/tmp --mount=type=bind,source=a.txt,target=/tmp/a cp /tmp/a /from-tmp",
+  "RUN <<EOF cat > /heredoc-cmd\nline $FOO\nEOF",
+  'RUN <<-"E F"\n\techo "$FOO" > /tab-quoted\nE F',
+  "RUN <<EOF\n#!/bin/sh -e\nfalse || true\necho script > /script2\nEOF",
+  "RUN \\\n  # a comment between\n  echo joined \\\n\n  more > /joined",
+  "RUN echo a; \\\n\techo 'b  c' > /spaces",
+  'RUN ["/bin/busybox", "touch", "/exec $FOO"]',
+  'RUN [ "/bin/sh", "-c", "echo \\"q\\" > /exec-quotes" ]',
 ];
 
 const metadata = [
@@ -309,6 +416,51 @@ const metadata = [
   'HEALTHCHECK --timeout=1m --start-period=1s --start-interval=2s CMD ["true"]',
   "EXPOSE ${PORT:-8080}/udp",
   "STOPSIGNAL 9",
+  'SHELL ["/bin/busybox", "sh", "-c"]',
+  'SHELL ["/bin/sh", "-exc"]',
+  'SHELL ["powershell", "-command"]',
+  'SHELL ["cmd", "/S", "/C"]',
+  "HEALTHCHECK --interval=1h30m --timeout=1.5s --start-period=0s --retries=0 CMD curl $FOO || exit 1",
+  'HEALTHCHECK CMD ["a", "$FOO"]',
+  "HEALTHCHECK --start-interval=100ms CMD true",
+  "ENV A='single $FOO' B=\"double $FOO\" C=bare\\ space D=$FOO$BAR",
+  'ENV E= F="" G=\'x\'"y"z',
+  "ENV H=a\\\n    I=b",
+  "ENV J a  b   c",
+  "ENV K=${FOO#t} L=${FOO%s} M=${FOO/o/0} N=${FOO//o/0}",
+  "ENV O=${UNSET:?} ",
+  "ENV P=${FOO:+alt} Q=${UNSET-} R=\\${FOO}",
+  "ARG S=1 T=2 FOO=arg",
+  "ARG TARGETARCH",
+  "ARG TARGETPLATFORM BUILDPLATFORM TARGETOS",
+  "ARG VERSION=1.0\nENV VERSION=${VERSION}",
+  'LABEL multi="line one\\\n  line two"',
+  "LABEL multi='a\\\nb' x=y",
+  "LABEL key with old style",
+  'LABEL "quoted key"=v empty= =',
+  "WORKDIR rel/../other",
+  "WORKDIR /lnk-dir/sub",
+  "WORKDIR $FOO",
+  'WORKDIR "/with space"',
+  "WORKDIR .",
+  "USER app2",
+  "USER 4000000000",
+  "USER :1000",
+  "USER app:extra",
+  "USER ${OWNER:-app}",
+  "VOLUME /data\nRUN echo late > /data/late",
+  "VOLUME $FOO /data",
+  "EXPOSE 80/TCP 80 080",
+  "EXPOSE $PORT 1-3/sctp",
+  "STOPSIGNAL SIGRTMIN+3",
+  "CMD echo 'a  b' \\\n  c",
+  'CMD [ "x" , "y" ]',
+  "ENTRYPOINT exec $FOO",
+  "ONBUILD ENV LATER=$FOO",
+  "ONBUILD ARG X=1",
+  "ONBUILD WORKDIR /onb",
+  "ONBUILD COPY --from=busybox /etc/passwd /onb-passwd",
+  "MAINTAINER A B <a@b>",
 ];
 
 function instruction(random: Random, stage: number): string {
@@ -318,6 +470,12 @@ function instruction(random: Random, stage: number): string {
   if (kind < 6) return random.pick(runs);
   if (kind === 6 && stage > 0)
     return `COPY --from=s${random.below(stage)} ${random.pick(["/bin", "/etc", "/x", "/home", "/home/app", "/etc/pass*", "/lnk", "/lnk/", "/sticky", "/r", "/home/app/ln", "/t"])} ${random.pick(["/from/", "/from", "/"])}`;
+  if (kind === 6 && random.below(5) === 0)
+    return random.pick([
+      "COPY --from=$TOOL /etc/passwd /t",
+      "COPY --from=${BASE} /bin /t",
+      "COPY --from=0 /etc/passwd /zero",
+    ]);
   if (kind === 6 && random.below(2) === 0)
     return `COPY --from=busybox ${random.pick(["/bin/sh", "/etc/passwd", "/home"])} ${random.pick(["/img/", "/img"])}`;
   if (kind === 7 && random.below(3) === 0)
@@ -328,11 +486,17 @@ function instruction(random: Random, stage: number): string {
 
 function makeDockerfile(random: Random): string {
   const stages = 1 + random.below(3);
-  const lines: string[] = [];
+  const hasArgs = random.below(3) === 0;
+  const lines: string[] = hasArgs ? ["ARG BASE=busybox", "ARG TOOL=${BASE}", 'ARG PORT="90"'] : [];
   for (let stage = 0; stage < stages; stage += 1) {
     const bases = ["busybox", "busybox", ...(stage > 0 ? [`s${stage - 1}`, "scratch"] : [])];
     const base = random.pick(bases);
-    lines.push(`FROM ${base} AS s${stage}`);
+    const written =
+      base === "busybox" && hasArgs ? random.pick(["$BASE", "${BASE}:latest", "${NONE:-busybox}", base]) : base;
+    const platform = random.pick(["", "", "", "--platform=$BUILDPLATFORM ", "--platform=linux/amd64 "]);
+    lines.push(`${random.pick(["FROM", "FROM", "from"])} ${platform}${written} ${random.pick(["AS", "as"])} s${stage}`);
+    if (hasArgs && random.below(3) === 0)
+      lines.push(random.pick(["ARG BASE", "ARG BASE=own", "ARG TOOL\nENV TOOL=$TOOL"]));
     const count = 1 + random.below(6);
     for (let index = 0; index < count; index += 1) {
       const line = instruction(random, stage);

@@ -7,6 +7,8 @@ import { TarReader } from "../../../src/engine/images/tar/reader.ts";
 
 export interface ImageFacts {
   readonly config: Readonly<Record<string, unknown>>;
+  readonly author: string;
+  readonly platform: string;
   readonly history: readonly string[];
   /** Path -> type, mode, owner, link or digest, extended attributes, and the time where it is not that of the build. */
   readonly files: Readonly<Record<string, string>>;
@@ -153,6 +155,8 @@ export async function imageFacts(docker: Docker, image: string): Promise<ImageFa
     config: Object.fromEntries(
       configKeys.flatMap((key) => (isEmpty(config[key]) ? [] : [[key, sorted(config[key])] as const])),
     ),
+    author: inspect.Author ?? "",
+    platform: [inspect.Os, inspect.Architecture, inspect.Variant ?? ""].join("/"),
     // The peer answers null for none.
     history: ((history as typeof history | null) ?? []).map(({ CreatedBy }) => CreatedBy),
     files,

@@ -72,6 +72,15 @@ export class TwoBuilders {
     }
   }
 
+  /** Their builder's own account of a build of `context`. */
+  async theirLog(context: string, ...args: readonly string[]): Promise<string> {
+    const config = join(this.directory, "peer", "config");
+    const env = { ...process.env, DOCKER_HOST: this.#peer.host, DOCKER_CONFIG: config };
+    const words = ["build", "--progress=plain", "--provenance=false", ...args, context];
+    const { stderr } = await run(join(peerPrograms() ?? "", "docker"), words, { env });
+    return stderr;
+  }
+
   /** Builds `context` as the image `theirs`. */
   async buildTheirs(context: string): Promise<Verdict> {
     const config = join(this.directory, "peer", "config");

@@ -5,7 +5,7 @@ import { digestOf } from "../../images/digest.ts";
 import { ociIndex, ociManifest } from "../../images/media-types.ts";
 import type { Descriptor } from "../../images/manifest.ts";
 import { openFolder } from "../context/folder-mirrors.ts";
-import { cacheConfigType, renderCacheConfig, type CacheConfig, type CacheLayer } from "./cache-config.ts";
+import { cacheConfigType, createdKey, renderCacheConfig, uncompressedKey, type CacheLayer } from "./cache-config.ts";
 import type { CacheExport, CacheForm } from "./cache-entry.ts";
 import type { CachePlace } from "./cache-place.ts";
 import { folderPlace } from "./folder-place.ts";
@@ -37,11 +37,12 @@ export async function exportCache(
   const place = await openPlace(tools, target);
   try {
     const blobs = await sendLayers(tools, place, steps);
-    const config = configFor(steps, blobs);
-    const bytes = renderCacheConfig(config);
+    const layers = layersOf(steps, blobs);
+    const records = steps.flatMap(({ keys }, layer) => keys.map((key) => ({ key, layer })));
+    const bytes = renderCacheConfig(layers, records);
     const descriptor = { mediaType: cacheConfigType, digest: digestOf(bytes), size: bytes.length };
     await place.putBlob(descriptor, (offset) => once(bytes.subarray(offset)));
-    await place.putManifest(manifestOf(config, descriptor, target.form));
+    await place.putManifest(manifestOf(layers, descriptor, target.form));
   } finally {
     place.close();
     letGo();
@@ -84,19 +85,17 @@ async function sendLayers(
   return sent;
 }
 
-function configFor(steps: readonly SolvedStep[], blobs: ReadonlyMap<string, Descriptor>): CacheConfig {
+function layersOf(steps: readonly SolvedStep[], blobs: ReadonlyMap<string, Descriptor>): readonly CacheLayer[] {
   const indexes = new Map(steps.map(({ id }, index) => [id, index]));
-  const layers = steps.map(({ parent, diffId, createdMs }): CacheLayer => {
+  return steps.map(({ parent, diffId, createdMs }): CacheLayer => {
     const descriptor = blobs.get(diffId);
     if (descriptor === undefined) throw new Error(`layer ${diffId} was not sent`);
     return { descriptor, diffId, createdMs, parent: parent === undefined ? -1 : (indexes.get(parent) ?? -1) };
   });
-  const records = steps.flatMap(({ keys }, layer) => keys.map((key) => ({ key, layer })));
-  return { layers, records };
 }
 
 function manifestOf(
-  { layers }: CacheConfig,
+  layers: readonly CacheLayer[],
   config: Descriptor,
   form: CacheForm,
 ): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
@@ -104,8 +103,8 @@ function manifestOf(
   const descriptors = [...distinct.values()].map(({ descriptor, diffId, createdMs }) => ({
     ...descriptor,
     annotations: {
-      "buildkit/createdat": new Date(createdMs).toISOString(),
-      "containerd.io/uncompressed": diffId,
+      [createdKey]: new Date(createdMs).toISOString(),
+      [uncompressedKey]: diffId,
     },
   }));
   const mediaType = form === "manifest" ? ociManifest : ociIndex;

@@ -4,7 +4,7 @@
 import { errorMessage, isTscomposeError } from "../../../errors.ts";
 import type { ForeignLayer, LayerTransfer } from "../../images/transfer.ts";
 import { isObject, parseObject } from "../../images/json.ts";
-import { parseConfig, type Descriptor, type Manifest } from "../../images/manifest.ts";
+import { parseConfig, parseDescriptor, type Descriptor, type Manifest } from "../../images/manifest.ts";
 import { choosePlatform, formatPlatform, type Platform } from "../../images/platform.ts";
 import { canonicalName, familiarName, type Reference } from "../../images/reference.ts";
 import type { FetchedManifest } from "../../images/registry/fetch.ts";
@@ -18,7 +18,8 @@ import {
   parseCacheConfig,
   parseInline,
   parseTime,
-  type CacheConfig,
+  type AnnotatedDescriptor,
+  type CacheOffer,
 } from "./cache-config.ts";
 import type { CacheImport } from "./cache-entry.ts";
 import type { CachePlace } from "./cache-place.ts";
@@ -99,7 +100,7 @@ async function offersOf(tools: CacheTools, source: CacheImport): Promise<Offers>
     if (local !== undefined) return local;
     const place = await openPlace(tools, source);
     tools.defer(() => place.close());
-    return offersAt(place, await configAt(place, tools.platform));
+    return offersAt(place, await offersIn(place, tools.platform));
   } catch (error) {
     tools.signal.throwIfAborted();
     tools.warn(`the build cache ${name} is not used: ${errorMessage(error)}`);
@@ -115,13 +116,10 @@ async function openPlace(tools: CacheTools, source: CacheImport): Promise<CacheP
   return registryPlace(await tools.images.repository(reference, at), reference);
 }
 
-function offersAt(place: CachePlace, { layers, records }: CacheConfig): Offers {
-  return records.flatMap(({ key, layer: index }): Offers => {
-    const layer = layers[index];
-    if (layer === undefined) return [];
-    const { diffId, descriptor, createdMs } = layer;
-    const foreign = { diffId, descriptor, open: () => place.open(descriptor) };
-    return [[key, { layer: foreign, createdMs, from: place.name }]];
+function offersAt({ name, open }: Pick<CachePlace, "name" | "open">, offers: readonly CacheOffer[]): Offers {
+  return offers.map(({ key, layer: { diffId, descriptor, createdMs } }) => {
+    const layer = { diffId, descriptor, open: () => open(descriptor) };
+    return [key, { layer, createdMs, from: name }];
   });
 }
 
@@ -136,22 +134,17 @@ function localOffers({ images }: CacheTools, reference: Reference): Offers | und
   }
   const inline = inlineOf(config, undefined);
   if (inline === undefined) return undefined;
-  const nothing: CachePlace["open"] = () => {
+  const open: CachePlace["open"] = () => {
     throw new TscomposeError("image/not-found", `the image ${name} has lost a layer`);
   };
-  return inline.records.flatMap(({ key, layer: index }): Offers => {
-    const layer = inline.layers[index];
-    if (layer === undefined) return [];
-    const foreign = { diffId: layer.diffId, descriptor: layer.descriptor, open: () => nothing(layer.descriptor) };
-    return [[key, { layer: foreign, createdMs: layer.createdMs, from: name }]];
-  });
+  return offersAt({ name, open }, inline);
 }
 
 /** @param descriptors of its layers, lowest first; undefined: they are in the store */
 function inlineOf(
   config: ReturnType<typeof parseConfig>,
   descriptors: readonly Descriptor[] | undefined,
-): CacheConfig | undefined {
+): readonly CacheOffer[] | undefined {
   const text = (config as unknown as Readonly<Record<string, unknown>>)[inlineKey];
   if (typeof text !== "string") return undefined;
   const created = (config.history ?? []).filter(({ empty_layer }) => empty_layer !== true);
@@ -164,24 +157,28 @@ function inlineOf(
   return parseInline(text, layers);
 }
 
-async function configAt(place: CachePlace, platform: Platform): Promise<CacheConfig> {
+async function offersIn(place: CachePlace, platform: Platform): Promise<readonly CacheOffer[]> {
   let fetched: FetchedManifest = await place.manifest();
   const { content } = fetched;
   if (content.kind === "index") {
     const document = content.entries.find(({ mediaType }) => mediaType === cacheConfigType);
-    if (document !== undefined) return parseCacheConfig(await place.document(document), byDigest(content.entries));
+    if (document !== undefined) return parseCacheConfig(await place.document(document), described(fetched));
     const entry = choosePlatform(content.entries, platform);
     if (entry === undefined)
       throw new TscomposeError("image/not-found", `there is nothing for ${formatPlatform(platform)} in it`);
     fetched = await place.manifestOf(entry);
   }
   if (fetched.content.kind === "index") throw new TscomposeError("image/invalid", "an index within an index");
-  return await configOf(place, fetched.content);
+  return await offersOfManifest(place, fetched, fetched.content);
 }
 
-async function configOf(place: CachePlace, manifest: Manifest): Promise<CacheConfig> {
+async function offersOfManifest(
+  place: CachePlace,
+  fetched: FetchedManifest,
+  manifest: Manifest,
+): Promise<readonly CacheOffer[]> {
   const content = await place.document(manifest.config);
-  if (manifest.config.mediaType === cacheConfigType) return parseCacheConfig(content, byDigest(manifest.layers));
+  if (manifest.config.mediaType === cacheConfigType) return parseCacheConfig(content, described(fetched));
   if (!isObject(parseObject(content, "configuration")["rootfs"]))
     throw new TscomposeError("image/invalid", "it is neither a build cache nor an image");
   const config = parseConfig(content, "configuration");
@@ -192,6 +189,13 @@ async function configOf(place: CachePlace, manifest: Manifest): Promise<CacheCon
   return inline;
 }
 
-function byDigest(descriptors: readonly Descriptor[]): ReadonlyMap<string, Descriptor> {
-  return new Map(descriptors.map((descriptor) => [descriptor.digest, descriptor]));
+/** What the manifest says of its blobs. */
+function described({ content, bytes }: FetchedManifest): ReadonlyMap<string, AnnotatedDescriptor> {
+  const document = parseObject(bytes, "manifest");
+  const listed = document[content.kind === "index" ? "manifests" : "layers"];
+  const blobs = (Array.isArray(listed) ? (listed as readonly unknown[]) : []).map((entry) => {
+    const annotations = isObject(entry) && isObject(entry["annotations"]) ? entry["annotations"] : {};
+    return { ...parseDescriptor(entry, "manifest"), annotations };
+  });
+  return new Map(blobs.map((blob) => [blob.digest, blob]));
 }

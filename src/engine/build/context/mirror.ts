@@ -20,7 +20,7 @@ import {
   type BigIntStats,
 } from "node:fs";
 import { TscomposeError, errnoOf } from "../../../errors.ts";
-import { fchmodat, O_DIRECTORY, O_NOFOLLOW, utimensat } from "../../../host/libc.ts";
+import { fchmodat, mknodat, O_DIRECTORY, O_NOFOLLOW, utimensat } from "../../../host/libc.ts";
 import { removeTree } from "../../images/layers/remove-tree.ts";
 import { joinTree, shown } from "../files/tree.ts";
 import type { Tree } from "../files/tree.ts";
@@ -169,6 +169,7 @@ export class Mirror {
   /** @returns false for what is no part of a context: sockets, devices */
   #entry(full: Buffer, path: string, stat: BigIntStats): boolean {
     if (stat.isSymbolicLink()) return this.#link(full, path, stat);
+    if (stat.isFIFO()) return this.#fifo(path, stat);
     if (!stat.isFile()) return false;
     const inode = `${stat.dev}:${stat.ino}`;
     const first = stat.nlink > 1n ? this.#links.get(inode) : undefined;
@@ -201,6 +202,16 @@ export class Mirror {
     if (existing !== undefined) this.#remove(path);
     symlinkSync(Buffer.from(link, "latin1"), this.#target.path(path));
     utimensat(this.#target.fd, Buffer.from(path, "latin1"), { sec: stat.mtimeNs / 1_000_000_000n, nsec: 0 });
+    return true;
+  }
+
+  #fifo(path: string, stat: BigIntStats): boolean {
+    if (this.#target.stat(path)?.isFIFO() !== true) {
+      this.#willChange();
+      if (this.#target.stat(path) !== undefined) this.#remove(path);
+      mknodat(this.#target.fd, Buffer.from(path, "latin1"), constants.S_IFIFO | 0o600, 0n);
+    }
+    this.#describe(path, stat);
     return true;
   }
 

@@ -38,7 +38,7 @@ class ContextHandler implements TarHandler {
 
   entry(entry: TarEntry): void {
     const { type } = entry;
-    if (type === "char" || type === "block" || type === "fifo") {
+    if (type === "char" || type === "block") {
       this.#file = undefined;
       return;
     }

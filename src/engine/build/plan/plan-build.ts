@@ -305,13 +305,12 @@ class Planner {
     const env = state.image.config.Env ?? [];
     if (!env.some((entry) => entry.startsWith("PATH=")))
       state.image = withConfig(state.image, { Env: setEnv(env, "PATH", defaultPath) });
+    // ARGs of the stage below are values here as well, where no ENV has the name.
+    for (const [key, value] of state.base?.env ?? []) state.env.set(key, value);
     for (const [key, value] of envPairs(state.image.config.Env ?? [])) state.env.set(key, value);
     const { WorkingDir } = state.image.config;
     if (WorkingDir !== undefined && WorkingDir !== "")
       state.image = withConfig(state.image, { WorkingDir: resolveWorkdir("", WorkingDir) });
-    if (state.base === undefined) return;
-    // ARGs of the stage below are values here as well.
-    for (const [key, value] of state.base.env) state.env.set(key, value);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   parseInline,
   renderCacheConfig,
   renderInline,
+  type AnnotatedDescriptor,
 } from "../../../../src/engine/build/cache/cache-config.ts";
 import { parseCacheExport, parseCacheImport } from "../../../../src/engine/build/cache/cache-entry.ts";
 
@@ -58,9 +59,21 @@ describe("entries", () => {
 });
 
 describe("documents", () => {
+  const blob = (letter: string, diffId: unknown): readonly [string, AnnotatedDescriptor] => [
+    digest(letter),
+    {
+      mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+      digest: digest(letter),
+      size: 7,
+      annotations: { "containerd.io/uncompressed": diffId, "buildkit/createdat": "2026-01-01T00:00:00Z" },
+    },
+  ];
+  const described = new Map([blob("a", digest("b")), blob("7", "sha256:../../x"), blob("8", undefined)]);
+  const read = (document: unknown): ReturnType<typeof parseCacheConfig> =>
+    parseCacheConfig(Buffer.from(JSON.stringify(document)), described);
   const layers = [
     { descriptor, diffId: digest("b"), createdMs: 1000, parent: -1 },
-    { descriptor, diffId: digest("c"), createdMs: 2000, parent: 0 },
+    { descriptor, diffId: digest("b"), createdMs: 2000, parent: 0 },
   ];
   const records = [
     { key: "d".repeat(64), layer: 0 },
@@ -69,29 +82,29 @@ describe("documents", () => {
   ];
 
   test("what is written is read again", () => {
-    const bytes = renderCacheConfig({ layers, records });
-    expect(parseCacheConfig(bytes, new Map([[descriptor.digest, descriptor]]))).toEqual({ layers, records });
-    expect(parseInline(renderInline(records), layers).records).toEqual(records);
+    const offers = records.map(({ key, layer }) => ({ key, layer: layers[layer] }));
+    expect(parseCacheConfig(renderCacheConfig(layers, records), described)).toEqual(offers);
+    expect(parseInline(renderInline(records), layers)).toEqual(offers);
   });
 
-  test("BuildKit's records are read, those without a result are passed over", () => {
-    const document = {
-      layers: [{ blob: digest("a"), parent: -1, annotations: { mediaType: "x", diffID: digest("b"), size: 7 } }],
+  test("BuildKit's records are read, those without a result or a diff id are passed over", () => {
+    const offers = read({
+      layers: [{ blob: digest("a"), parent: -1 }, { blob: digest("8") }],
       records: [
         { digest: digest("1") },
-        { digest: digest("2"), inputs: [[{ link: 0 }]], layers: [{ layer: 0, createdAt: "2026-01-01T00:00:00Z" }] },
+        { digest: digest("2"), inputs: [[{ link: 0 }]], layers: [{ layer: 0, createdAt: "2026-01-01T00:00:01Z" }] },
         { digest: digest("3"), chains: [{ layers: [0] }] },
+        { digest: digest("4"), layers: [{ layer: 1 }] },
       ],
-    };
-    const read = parseCacheConfig(Buffer.from(JSON.stringify(document)), new Map([[descriptor.digest, descriptor]]));
-    expect(read.records).toEqual([{ key: "2".repeat(64), layer: 0 }]);
-    expect(read.layers[0]?.descriptor).toEqual(descriptor);
+    });
+    const layer = { descriptor, diffId: digest("b"), parent: -1, createdMs: Date.parse("2026-01-01T00:00:01Z") };
+    expect(offers).toEqual([{ key: "2".repeat(64), layer }]);
   });
 
   test.each([
-    [{ layers: [{ blob: digest("9"), annotations: { diffID: digest("b") } }] }, "does not have the layer"],
+    [{ layers: [{ blob: digest("9") }] }, "does not have the layer"],
     [{ layers: [{ blob: "../x" }] }, "not a digest"],
-    [{ layers: [{ blob: digest("a"), annotations: { diffID: "sha256:../../x" } }] }, "not a digest"],
+    [{ layers: [{ blob: digest("7") }] }, "not a digest"],
     [{ records: [{ digest: digest("1"), layers: [{ layer: 0 }] }] }, "names a layer that is not there"],
     [{ records: [{ digest: digest("1"), layers: [{ layer: -1 }] }] }, "names a layer that is not there"],
     [{ records: [{ digest: "x", layers: [{ layer: 0 }] }] }, "not a digest"],
@@ -99,7 +112,6 @@ describe("documents", () => {
     [{ records: [null] }, "a record is not an object"],
     [[], "is not a JSON object"],
   ])("%j is refused", (document, message) => {
-    const bytes = Buffer.from(JSON.stringify(document));
-    expect(() => parseCacheConfig(bytes, new Map([[descriptor.digest, descriptor]]))).toThrow(message);
+    expect(() => read(document)).toThrow(message);
   });
 });

@@ -60,6 +60,12 @@ describe("the steps of a build", () => {
     expect(steps[0]).toMatchObject({ kind: "run", env: ["PATH=/bin", "V=2", "W=w2"] });
   });
 
+  it("an ARG of the stage below is a variable too, but not over an ENV", async () => {
+    const text = "FROM busybox AS a\nENV V=env\nARG V=arg W=arg\nFROM a\nRUN x\n";
+    const { steps } = await plan(text);
+    expect(steps[0]).toMatchObject({ kind: "run", env: ["PATH=/bin", "V=env", "W=arg"] });
+  });
+
   it("ONBUILD instructions of the base come first", async () => {
     const config = { ...busybox, config: { ...busybox.config, OnBuild: ["RUN first"] } };
     const { steps, image } = await plan("FROM busybox\nRUN second\n", {}, config);
