@@ -167,7 +167,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   const adoption = await adoptContainers(ctx, lifecycle);
   await networking.reconcile();
   await adoption.finish();
-  const builds = await createBuilder({ engine: ctx, images, initLayer: rootfs.initLayer });
+  const builds = await createBuilder({ engine: ctx, images, initLayer: rootfs.buildLayer });
 
   return {
     containers: containerService({ registry, containers, archives, attachments, inotify, stats }),

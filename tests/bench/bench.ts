@@ -5,6 +5,7 @@ import { busyboxArchive } from "../support/workspace.ts";
 import { builds } from "./builds.ts";
 import { commands } from "./commands.ts";
 import { images } from "./images.ts";
+import { clearLeftBehind, clearOwn } from "./left-behind.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { type Bench, table, type Topic } from "./measure.ts";
 import { names } from "./names.ts";
@@ -41,6 +42,18 @@ const bench: Bench = {
   rows: [],
   say,
 };
+for (const [signal, number] of [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const)
+  process.once(signal, () => {
+    say("told to end: taking away what was started");
+    clearOwn();
+    process.exit(128 + number);
+  });
+const left = clearLeftBehind();
+if (left > 0) say(`took away ${left} engines that a bench left which was killed`);
 try {
   const archive = await busyboxArchive();
   sides.push(startTscompose());

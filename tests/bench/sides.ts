@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { remember } from "./left-behind.ts";
 import { startPeerEngine } from "../support/peers.ts";
 import { repository } from "../support/workspace.ts";
 
@@ -87,6 +88,7 @@ export function startTscompose(): Side {
   const program = join(repository, "bin/tscompose");
   const run = (args: readonly string[], cwd?: string): number =>
     timed(program, args, { env, ...(cwd === undefined ? {} : { cwd }) });
+  const forget = remember({ kind: "tscompose", root, runRoot, dataRoot: env.TSCOMPOSE_DATA_ROOT });
   run(["ls"]);
   return {
     name: "tscompose",
@@ -131,6 +133,7 @@ export function startTscompose(): Side {
     stop: () => {
       run(["engine", "stop"]);
       for (const path of [root, runRoot]) rmSync(path, { recursive: true, force: true });
+      forget();
     },
   };
 }
@@ -140,8 +143,10 @@ export function startDocker(): Side | undefined {
   const directory = mkdtempSync(join(tmpdir(), "bench-docker-"));
   mkdirSync(join(directory, "run"));
   execFileSync("mount", ["-t", "tmpfs", "tmpfs", join(directory, "run")]);
+  const forget = remember({ kind: "peer", directory });
   const engine = startPeerEngine(directory);
   if (engine === undefined) {
+    forget();
     execFileSync("umount", [join(directory, "run")]);
     rmSync(directory, { recursive: true });
     return undefined;
@@ -172,6 +177,7 @@ export function startDocker(): Side | undefined {
     stop: () => {
       engine.stop();
       rmSync(directory, { recursive: true, force: true });
+      forget();
     },
   };
 }

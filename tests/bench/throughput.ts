@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Docker } from "../../src/client/docker.ts";
 import { startPeerEngine } from "../support/peers.ts";
 import { busyboxArchive, repository } from "../support/workspace.ts";
+import { remember } from "./left-behind.ts";
 import { compare, type Bench, type Figures, type Topic } from "./measure.ts";
 import type { Side } from "./sides.ts";
 
@@ -54,10 +55,18 @@ async function measure(bench: Bench, pairs: ReadonlyMap<Side["name"], Pair>): Pr
 
 /** The starter makes the namespace, and takes it away. */
 function startPeer(directory: string, archive: string): { readonly host: string; stop(): void } | undefined {
+  const forget = remember({ kind: "peer", directory });
   const engine = startPeerEngine(directory, namespace);
-  if (engine === undefined) return undefined;
+  if (engine === undefined) {
+    forget();
+    return undefined;
+  }
   execFileSync(join(directory, "bin/docker"), ["-H", engine.host, "load", "-q", "-i", archive]);
-  return engine;
+  const stop = (): void => {
+    engine.stop();
+    forget();
+  };
+  return { host: engine.host, stop };
 }
 
 /** Two containers of one network; the second takes streams, at a published port too. */

@@ -30,5 +30,10 @@ export function startPeerEngine(
     encoding: "utf8",
   });
   const host = output.trim().split("\n").at(-1) ?? "";
-  return { host, stop: () => void execFileSync(starter, ["stop", directory], { stdio: "ignore" }) };
+  return { host, stop: () => stopPeerEngine(directory) };
+}
+
+/** Also one that another process has started, or half of one. */
+export function stopPeerEngine(directory: string): void {
+  execFileSync(starter, ["stop", directory], { stdio: "ignore" });
 }

@@ -1,12 +1,13 @@
 /** A part of a container's files -> a tar stream. Walks by descriptors and never follows a symlink; what changes while it is read
  *  is sent as it was found, cut or padded to the size that was announced. */
-import { closeSync, constants, fstatSync, openSync, read, readlinkSync, type BigIntStats } from "node:fs";
+import { closeSync, fstatSync, read, readlinkSync, type BigIntStats } from "node:fs";
 import { posix } from "node:path";
 import { promisify } from "node:util";
 import { TscomposeError } from "../../errors.ts";
 import { listAt, openDirectoryAt, pathAt, statAt } from "../../host/directory.ts";
 import { ownerInside, type IdMap } from "../../host/id-map.ts";
 import * as libc from "../../host/libc.ts";
+import { openRegular } from "../../host/open-regular.ts";
 import { emptyXattrs, type TarEntry, type TarType } from "../images/tar/entry.ts";
 import { encodeHeader, endOfArchive, padding } from "../images/tar/writer.ts";
 import type { Place } from "./in-root.ts";
@@ -130,7 +131,7 @@ function linkOf(pack: Pack, stat: BigIntStats, name: Buffer): Buffer | undefined
 const readAt = promisify(read);
 
 async function* packFile(pack: Pack, item: Item): AsyncGenerator<Buffer, void, undefined> {
-  const fd = openRegular(item);
+  const fd = openRegular(item.dir, item.name);
   if (fd === undefined) return; // swapped since it was listed
   try {
     const stat = fstatSync(fd, { bigint: true });
@@ -146,22 +147,6 @@ async function* packFile(pack: Pack, item: Item): AsyncGenerator<Buffer, void, u
     if (size > 0) yield padding(size);
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Looks before it opens: to open a device or a pipe does something. */
-function openRegular(item: Item): number | undefined {
-  let found: number;
-  try {
-    found = libc.openat(item.dir, item.name, libc.O_PATH | libc.O_NOFOLLOW);
-  } catch (error) {
-    if (libc.syscallErrno(error) === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    return fstatSync(found).isFile() ? openSync(`/proc/self/fd/${found}`, constants.O_RDONLY) : undefined;
-  } finally {
-    closeSync(found);
   }
 }
 

@@ -18,6 +18,7 @@ import { ownerOutside } from "../../host/id-map.ts";
 import { mountOverlay, unmountOverlay, unmountOverlayLater } from "../../host/overlay.ts";
 import type { ImageStore } from "../images/types.ts";
 import type { Container } from "./container.ts";
+import { keepEtc } from "./etc-directory.ts";
 import type { UserNamespaces } from "./user-namespaces.ts";
 
 interface Layers {
@@ -31,10 +32,8 @@ export class RootFilesystems {
   readonly #images: ImageStore;
   readonly #userNamespaces: UserNamespaces;
   readonly #initLayer: string;
-  /** The engine's own layer: builds put it over their images too. */
-  get initLayer(): string {
-    return this.#initLayer;
-  }
+  /** Of builds: as the engine's own layer, with nothing in it that steps of BuildKit do not see. */
+  readonly buildLayer: string;
   /** Users of the mount of a container: its process, and whoever copies files. */
   readonly #users = new Map<string, number>();
 
@@ -46,7 +45,9 @@ export class RootFilesystems {
     this.#images = options.images;
     this.#userNamespaces = options.userNamespaces;
     this.#initLayer = join(options.dataRoot, "init-layer-1");
-    makeInitLayer(this.#initLayer);
+    this.buildLayer = join(options.dataRoot, "build-layer-1");
+    makeInitLayer(this.#initLayer, containerFiles, { "etc/mtab": "/proc/mounts" });
+    makeInitLayer(this.buildLayer, buildFiles);
   }
 
   /** Directories for a new container. */
@@ -55,6 +56,8 @@ export class RootFilesystems {
     chmodSync(paths.upper, 0o755); // it is the container's "/", whatever the umask
     const { uid, gid } = ownerOutside(record.userNamespace, { uid: 0, gid: 0 });
     if (record.userNamespace !== undefined) chownSync(paths.upper, uid, gid);
+    const { layerDirs } = this.#images.resolve(record.imageId);
+    keepEtc(paths.upper, layerDirs.toReversed(), (owner) => ownerOutside(record.userNamespace, owner));
   }
 
   /** Where it is mounted while in use. */
@@ -150,10 +153,11 @@ export class RootFilesystems {
 }
 
 const directories = ["dev", "dev/pts", "dev/shm", "proc", "sys", "etc"];
-const files = [".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "dev/console"];
+const buildFiles = ["etc/hosts", "etc/resolv.conf", "dev/console"];
+const containerFiles = [...buildFiles, ".dockerenv", "etc/hostname"];
 
 /** The same for every container, and never written to: it is a lower layer. */
-function makeInitLayer(path: string): void {
+function makeInitLayer(path: string, files: readonly string[], links: Readonly<Record<string, string>> = {}): void {
   if (existsSync(path)) return;
   const staging = `${path}.tmp`;
   rmSync(staging, { recursive: true, force: true });
@@ -165,6 +169,6 @@ function makeInitLayer(path: string): void {
     writeFileSync(join(staging, file), "");
     chmodSync(join(staging, file), 0o755);
   }
-  symlinkSync("/proc/mounts", join(staging, "etc/mtab"));
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, join(staging, name));
   renameSync(staging, path);
 }

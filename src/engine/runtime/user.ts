@@ -5,6 +5,7 @@ import { TscomposeError } from "../../errors.ts";
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
+  /** The group itself among them: what is refused to it is refused to the process too (CVE-2022-36109). */
   readonly additionalGids: readonly number[];
   /** From passwd; "/" when there is no entry. */
   readonly home: string;
@@ -42,7 +43,7 @@ export function resolveUser(
   const implied =
     groupPart === "" ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid) : [];
   const added = groupAdd.map((name) => findGroup(name, groups));
-  return { uid: entry.uid, gid, additionalGids: [...new Set([...implied, ...added])], home: entry.home };
+  return { uid: entry.uid, gid, additionalGids: [...new Set([gid, ...implied, ...added])], home: entry.home };
 }
 
 /** A number written in full, in range; undefined: it is a name. @throws request/invalid for what looks like a number but is out

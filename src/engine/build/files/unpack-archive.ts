@@ -3,6 +3,7 @@ import { closeSync, constants, createReadStream, openSync } from "node:fs";
 import { TscomposeError } from "../../../errors.ts";
 import { O_DIRECTORY } from "../../../host/libc.ts";
 import { SniffingDecoder } from "../../images/decoder.ts";
+import { entryComponents } from "../../images/layers/entry-path.ts";
 import { defaultLimits } from "../../images/layers/limits.ts";
 import { Unpacker } from "../../images/layers/unpacker.ts";
 import { TarReader } from "../../images/tar/reader.ts";
@@ -60,7 +61,11 @@ export async function unpackArchive(
   const { owner } = options;
   try {
     await feed(path, {
-      entry: (entry) => unpacker.entry(owner === undefined ? entry : { ...entry, ...owner }),
+      entry: (entry) => {
+        // Docker leaves the destination itself as it is.
+        if (entry.type === "dir" && entryComponents(entry.name).length === 0) return;
+        unpacker.entry(owner === undefined ? entry : { ...entry, ...owner });
+      },
       data: (chunk) => unpacker.data(chunk),
       end: () => unpacker.end(),
     });

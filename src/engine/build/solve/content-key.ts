@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { CopyAction, Source, Step, StepMount } from "../plan/steps.ts";
 
 /** Raise it when a step comes to mean something else: old results are then no longer found. */
-const keyVersion = 1;
+const keyVersion = 2;
 
 /** What stands for a source: the chain id of its files, or a digest of those that are read. */
 export type SourceKey = (source: Source, use: SourceUse) => string;

@@ -18,6 +18,7 @@ import { writeRuntimeSpec } from "../../containers/write-spec.ts";
 import { ensureAppArmor } from "../../runtime/apparmor.ts";
 import { runtimeCommand } from "../../runtime/oci-runtime.ts";
 import type { OciRuntime } from "../../runtime/oci-runtime.ts";
+import type { RuntimeSpec } from "../../runtime/spec-types.ts";
 import type { HostConfig } from "../../types.ts";
 import { parseExtraHost } from "../../../network/etc-files.ts";
 import type { NetworkMode } from "../dockerfile/instruction.ts";
@@ -100,6 +101,30 @@ function writeFiles(paths: ContainerPaths, network: RunNetwork): void {
   writeFileSync(paths.hostnameFile, `${sandboxName}\n`, { mode: 0o644 });
 }
 
+/** What BuildKit does otherwise than for a container: /etc/hostname is the image's own, a write to the files of the network fails rather
+ *  than being lost, and the name of the sandbox is no variable. */
+function asStep(spec: RuntimeSpec, { env }: RunRequest): RuntimeSpec {
+  const hasName = env.some((variable) => variable.startsWith("HOSTNAME="));
+  return {
+    ...spec,
+    process: {
+      ...spec.process,
+      env: spec.process.env.filter((variable) => hasName || !variable.startsWith("HOSTNAME=")),
+    },
+    mounts: spec.mounts
+      .filter(({ destination }) => destination !== "/etc/hostname")
+      .map((mount) => (isNetworkFile(mount.destination) ? readOnly(mount) : mount)),
+  };
+}
+
+function isNetworkFile(path: string): boolean {
+  return path === "/etc/hosts" || path === "/etc/resolv.conf";
+}
+
+function readOnly(mount: RuntimeSpec["mounts"][number]): RuntimeSpec["mounts"][number] {
+  return { ...mount, options: [...(mount.options ?? []).filter((option) => option !== "rw"), "ro"] };
+}
+
 /** Runs the process to its end. @returns its exit code
  *  @throws build/failed where it cannot be started; aborted */
 export async function runContainer(ctx: ContainerContext, roots: BuildRoots, request: RunRequest): Promise<number> {
@@ -128,7 +153,7 @@ export async function runContainer(ctx: ContainerContext, roots: BuildRoots, req
       ipc: { namespace: "new", sharedMemory: undefined },
     });
     await ensureAppArmor(spec);
-    writeRuntimeSpec(paths, spec);
+    writeRuntimeSpec(paths, asStep(spec, request));
     return await runProcess(buildRuntime(ctx, roots), { request, paths });
   } finally {
     for (const problem of await undo.run()) ctx.log("warn", `build step ${request.id}: ${errorMessage(problem)}`);

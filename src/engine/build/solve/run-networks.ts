@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { errorMessage } from "../../../errors.ts";
 import { createNetns } from "../../../host/netns.ts";
 import { UndoStack } from "../../../host/undo-stack.ts";
+import { plainRequest } from "../../../network/endpoint-links.ts";
 import type { ContainerContext } from "../../containers/context.ts";
 import { defaultNetworkSysctls } from "../../containers/network-plan.ts";
 
@@ -77,18 +78,7 @@ export class RunNetworks {
         containerName: `build-${id.slice(0, 12)}`,
         hostname: sandboxName,
         netnsFd,
-        endpoints: [
-          {
-            networkId: networking.inspect("bridge").Id,
-            aliases: [],
-            ipv4: undefined,
-            ipv6: undefined,
-            linkLocalIps: [],
-            macAddress: undefined,
-            gatewayPriority: 0,
-            driverOptions: {},
-          },
-        ],
+        endpoints: [plainRequest(networking.inspect("bridge").Id)],
         previous: [],
         ports: [],
         dns: { servers: [], search: [], options: [] },

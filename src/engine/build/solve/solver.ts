@@ -228,7 +228,7 @@ export class Solver {
       upper = workspace.newDirectory("upper");
       await runCopy(scope, step, { root: upper, passwdRoot: undefined, open, reuse });
     } else {
-      const mounted = workspace.mountWritable(parent.chainId, step.kind === "run" ? [scope.initLayer] : []);
+      const mounted = workspace.mountWritable(parent.chainId, step.kind === "run" ? scope.initLayer : undefined);
       upper = mounted.upper;
       try {
         if (step.kind === "mkdir") runMkdir(scope, step, mounted.root);

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { mountOverlay, unmountOverlayLater } from "../../../host/overlay.ts";
+import { keepEtc } from "../../containers/etc-directory.ts";
 import type { ImageStore } from "../../images/types.ts";
 import { Tree } from "../files/tree.ts";
 
@@ -47,10 +48,12 @@ export class Workspace {
     return chainId === undefined ? [] : this.#images.layerDirs(chainId).toReversed();
   }
 
-  /** The files of a chain with a layer to write on top. `above`: directories between the two. */
-  mountWritable(chainId: string | undefined, above: readonly string[] = []): MountedLayer {
+  /** The files of a chain with a layer to write on top. `initLayer`: the engine's, between the two. */
+  mountWritable(chainId: string | undefined, initLayer?: string): MountedLayer {
     const upper = this.newDirectory("upper");
-    const lower = [...above, ...this.lowerDirs(chainId)];
+    const below = this.lowerDirs(chainId);
+    if (initLayer !== undefined) keepEtc(upper, below, (owner) => owner);
+    const lower = initLayer === undefined ? below : [initLayer, ...below];
     const root = this.#mount(lower.length === 0 ? [this.newDirectory("empty")] : lower, upper);
     return { root, upper };
   }

@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, type
 import { TscomposeError } from "../../../errors.ts";
 import { listAt, openDirectoryAt, pathAt, statAt } from "../../../host/directory.ts";
 import * as libc from "../../../host/libc.ts";
+import { openRegular } from "../../../host/open-regular.ts";
 import { emptyXattrs, type TarEntry, type TarType } from "../tar/entry.ts";
 import { encodeHeader, endOfArchive, padding } from "../tar/writer.ts";
 import { opaqueMarker, whiteoutName } from "./whiteout.ts";
@@ -103,7 +104,7 @@ function* packDirectoryEntry(found: Found, state: PackState): Generator<Buffer> 
 }
 
 function* packFile(found: Found, { count }: PackState): Generator<Buffer> {
-  const fd = openRegular(found);
+  const fd = openRegular(found.dirFd, found.name);
   if (fd === undefined) return; // swapped since it was listed
   try {
     const size = Number(fstatSync(fd, { bigint: true }).size);
@@ -122,22 +123,6 @@ function* packFile(found: Found, { count }: PackState): Generator<Buffer> {
     yield padding(size);
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Looks before it opens: a container may put a pipe, which blocks, or a device in the file's place. */
-function openRegular({ dirFd, name }: Found): number | undefined {
-  let found: number;
-  try {
-    found = libc.openat(dirFd, name, libc.O_PATH | libc.O_NOFOLLOW);
-  } catch (error) {
-    if (libc.syscallErrno(error) === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    return fstatSync(found).isFile() ? openSync(`/proc/self/fd/${found}`, constants.O_RDONLY) : undefined;
-  } finally {
-    closeSync(found);
   }
 }
 

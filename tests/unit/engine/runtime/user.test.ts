@@ -11,14 +11,14 @@ const resolve = (user: string, groups: readonly string[] = []): unknown => resol
 describe("a user", () => {
   test.each<[string, readonly string[], object]>([
     ["", [], { uid: 0, gid: 0, additionalGids: [0, 10], home: "/root" }],
-    ["app", [], { uid: 1000, gid: 1001, additionalGids: [10, 2000], home: "/home/app" }],
-    ["1000", [], { uid: 1000, gid: 1001, additionalGids: [10, 2000], home: "/home/app" }],
-    ["app:extra", [], { uid: 1000, gid: 2000, additionalGids: [], home: "/home/app" }],
-    ["1234", [], { uid: 1234, gid: 0, additionalGids: [], home: "/" }],
-    ["1234:5678", [], { uid: 1234, gid: 5678, additionalGids: [], home: "/" }],
-    ["1234", ["extra", "99"], { uid: 1234, gid: 0, additionalGids: [2000, 99], home: "/" }],
+    ["app", [], { uid: 1000, gid: 1001, additionalGids: [1001, 10, 2000], home: "/home/app" }],
+    ["1000", [], { uid: 1000, gid: 1001, additionalGids: [1001, 10, 2000], home: "/home/app" }],
+    ["app:extra", [], { uid: 1000, gid: 2000, additionalGids: [2000], home: "/home/app" }],
+    ["1234", [], { uid: 1234, gid: 0, additionalGids: [0], home: "/" }],
+    ["1234:5678", [], { uid: 1234, gid: 5678, additionalGids: [5678], home: "/" }],
+    ["1234", ["extra", "99"], { uid: 1234, gid: 0, additionalGids: [0, 2000, 99], home: "/" }],
     ["00", [], { uid: 0, gid: 0, additionalGids: [0, 10], home: "/root" }],
-    ["42", [], { uid: 42, gid: 0, additionalGids: [], home: "/" }],
+    ["42", [], { uid: 42, gid: 0, additionalGids: [0], home: "/" }],
   ])("%j with groups %j", (user, groups, expected) => {
     expect(resolve(user, groups)).toEqual(expected);
   });
