@@ -10,6 +10,31 @@ export function readBoolean(query: URLSearchParams, key: string, absent = false)
   return !["", "0", "no", "false", "none"].includes(value.trim().toLowerCase());
 }
 
+/** `platform` as the routes of images have it: `{"os":"linux","architecture":"arm64","variant":"v8"}`, or the same as text.
+ *  @returns `linux/arm64/v8`; undefined for absent and empty */
+export function readPlatform(query: URLSearchParams): string | undefined {
+  const given = query.getAll("platform").filter((item) => item !== "");
+  if (given.length > 1) {
+    throw new TscomposeError("request/unsupported", "several platforms at once are not supported by this engine", {
+      hint: "ask for one after the other",
+    });
+  }
+  const [text] = given;
+  if (text?.startsWith("{") !== true) return text;
+  const { os, architecture, variant } = parsePlatformObject(text);
+  if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
+    throw invalid(`failed to parse platform: both OS and Architecture must be provided`);
+  return [os, architecture, ...(typeof variant === "string" && variant !== "" ? [variant] : [])].join("/");
+}
+
+function parsePlatformObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw new TscomposeError("request/invalid", `failed to parse platform: ${text.slice(0, 100)}`, { cause: error });
+  }
+}
+
 /** Undefined for absent and empty. */
 export function readText(query: URLSearchParams, key: string): string | undefined {
   return query.get(key) || undefined;

@@ -210,19 +210,27 @@ export interface PullOptions {
   readonly signal: AbortSignal;
 }
 export interface ImageService {
-  list(options: { readonly all: boolean; readonly filters: Filters }): Promise<readonly ImageSummary[]>;
-  inspect(ref: string): Promise<ImageInspect>;
-  history(ref: string): Promise<readonly ImageHistoryItem[]>;
+  list(options: {
+    readonly all: boolean;
+    readonly filters: Filters;
+    readonly manifests?: boolean;
+  }): Promise<readonly ImageSummary[]>;
+  inspect(ref: string, options?: ImageChoice & { readonly manifests?: boolean }): Promise<ImageInspect>;
+  history(ref: string, options?: ImageChoice): Promise<readonly ImageHistoryItem[]>;
   /** Rejects before the first message when the reference cannot be resolved; later failures are thrown by the iterable. */
   pull(options: PullOptions): Promise<AsyncIterable<ProgressMessage>>;
   push(options: PullOptions & { readonly tag: string | undefined }): Promise<AsyncIterable<ProgressMessage>>;
-  load(tar: AsyncIterable<Buffer>): AsyncIterable<ProgressMessage>;
+  load(tar: AsyncIterable<Buffer>, options?: ImageChoice): AsyncIterable<ProgressMessage>;
   importTar(
     tar: AsyncIterable<Buffer>,
-    options: { readonly reference: string | undefined; readonly message: string; readonly changes: readonly string[] },
+    options: ImageChoice & {
+      readonly reference: string | undefined;
+      readonly message: string;
+      readonly changes: readonly string[];
+    },
   ): AsyncIterable<ProgressMessage>;
   /** `names`: see `saveImages`. */
-  save(refs: readonly string[], names?: readonly string[]): Promise<AsyncIterable<Buffer>>;
+  save(refs: readonly string[], names?: readonly string[], options?: ImageChoice): Promise<AsyncIterable<Buffer>>;
   tag(ref: string, repo: string, tag: string | undefined): Promise<void>;
   remove(
     ref: string,
@@ -241,9 +249,14 @@ export interface ImageService {
   search(request: SearchRequest): Promise<readonly SearchResult[]>;
 }
 
+/** An image of another platform than this one is image/not-found. */
+export interface ImageChoice {
+  /** `os/architecture[/variant]`; undefined: whatever it is. */
+  readonly platform?: string | undefined;
+}
 export interface DistributionRequest {
   readonly reference: string;
-  /** Undefined: from docker's configuration file. */
+  /** Undefined: none. */
   readonly credentials: RegistryCredentials | undefined;
   readonly signal: AbortSignal;
 }

@@ -397,6 +397,32 @@ export interface ImageSummary {
   readonly SharedSize: number;
   readonly Labels: Labels | null;
   readonly Containers: number;
+  /** When asked for. */
+  readonly Manifests?: readonly ImageManifestSummary[];
+}
+/** One platform of an image, as Docker's containerd store lists them. */
+export interface ImageManifestSummary {
+  readonly ID: string;
+  readonly Descriptor: {
+    readonly mediaType: string;
+    readonly digest: string;
+    readonly size: number;
+    readonly platform: ImagePlatform;
+  };
+  readonly Available: true;
+  /** Bytes: of what is stored packed, and with what is unpacked. */
+  readonly Size: { readonly Content: number; readonly Total: number };
+  readonly Kind: "image";
+  readonly ImageData: {
+    readonly Platform: ImagePlatform;
+    readonly Size: { readonly Unpacked: number };
+    readonly Containers: readonly string[];
+  };
+}
+export interface ImagePlatform {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
 }
 export interface ImageInspect {
   readonly Id: string;
@@ -414,6 +440,8 @@ export interface ImageInspect {
   readonly GraphDriver: { readonly Name: string; readonly Data: Readonly<Record<string, string>> };
   readonly RootFS: { readonly Type: "layers"; readonly Layers: readonly string[] };
   readonly Metadata: { readonly LastTagTime: string };
+  /** When asked for. */
+  readonly Manifests?: readonly ImageManifestSummary[];
 }
 export interface ImageDeleteItem {
   readonly Untagged?: string;

@@ -3,7 +3,7 @@ import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts"
 import { readCredentials } from "../body.ts";
 import { empty, ok, parameter } from "../call.ts";
 import type { Call, Handler, Reply } from "../call.ts";
-import { readBoolean, readFilters, readText } from "../query.ts";
+import { readBoolean, readFilters, readPlatform, readText } from "../query.ts";
 import type { ProgressMessage } from "../wire.ts";
 
 const name = (call: Call): string => parameter(call, "name");
@@ -13,10 +13,18 @@ export const list: Handler = async (call, engine) =>
     await engine.images.list({
       all: readBoolean(call.query, "all"),
       filters: readFilters(call.query, ["before", "dangling", "label", "reference", "since", "until"]),
+      manifests: readBoolean(call.query, "manifests"),
     }),
   );
-export const inspect: Handler = async (call, engine) => ok(await engine.images.inspect(name(call)));
-export const history: Handler = async (call, engine) => ok(await engine.images.history(name(call)));
+export const inspect: Handler = async (call, engine) =>
+  ok(
+    await engine.images.inspect(name(call), {
+      platform: readPlatform(call.query),
+      manifests: readBoolean(call.query, "manifests"),
+    }),
+  );
+export const history: Handler = async (call, engine) =>
+  ok(await engine.images.history(name(call), { platform: readPlatform(call.query) }));
 export const tag: Handler = async (call, engine) => {
   const repo = readText(call.query, "repo");
   if (repo === undefined) throw new TscomposeError("request/invalid", "invalid reference format: repo is empty");
@@ -51,7 +59,8 @@ export const create: Handler = async (call, engine) => {
   }
   const repo = readText(call.query, "repo");
   const reference = repo === undefined ? undefined : joinReference(repo, readText(call.query, "tag"));
-  const options = { reference, message: readText(call.query, "message") ?? "", changes: call.query.getAll("changes") };
+  const message = readText(call.query, "message") ?? "";
+  const options = { reference, message, changes: call.query.getAll("changes"), platform };
   return progress(engine.images.importTar(call.bytes(), options));
 };
 
@@ -66,12 +75,13 @@ export const push: Handler = async (call, engine) =>
     await engine.images.push({
       reference: name(call),
       tag: readText(call.query, "tag"),
-      platform: readText(call.query, "platform"),
+      platform: readPlatform(call.query),
       credentials: readCredentials(call.headers),
       signal: call.signal,
     }),
   );
-export const load: Handler = (call, engine) => Promise.resolve(progress(engine.images.load(call.bytes())));
+export const load: Handler = (call, engine) =>
+  Promise.resolve(progress(engine.images.load(call.bytes(), { platform: readPlatform(call.query) })));
 
 function progress(messages: AsyncIterable<ProgressMessage>): Reply {
   return { kind: "stream", contentType: "application/json", chunks: progressLines(messages) };
@@ -89,9 +99,10 @@ async function* progressLines(messages: AsyncIterable<ProgressMessage>): AsyncGe
 }
 
 const tar = (chunks: AsyncIterable<Buffer>): Reply => ({ kind: "stream", contentType: "application/x-tar", chunks });
-export const save: Handler = async (call, engine) => tar(await engine.images.save([name(call)]));
+export const save: Handler = async (call, engine) =>
+  tar(await engine.images.save([name(call)], undefined, { platform: readPlatform(call.query) }));
 export const saveMany: Handler = async (call, engine) => {
   const names = call.query.getAll("names").filter((item) => item !== "");
   if (names.length === 0) throw new TscomposeError("request/invalid", "no image named");
-  return tar(await engine.images.save(names));
+  return tar(await engine.images.save(names, undefined, { platform: readPlatform(call.query) }));
 };

@@ -3,6 +3,7 @@
 import { TscomposeError } from "../../errors.ts";
 import type { PullOptions } from "../engine.ts";
 import type { ProgressMessage } from "../types.ts";
+import { assertPlatform } from "./image-platform.ts";
 import type { Image } from "./image-records.ts";
 import type { ImageParts } from "./parts.ts";
 import { portableImage } from "./portable.ts";
@@ -31,6 +32,9 @@ export async function pushImage(
   const given = options.tag === undefined || options.tag === "" ? named.tag : options.tag;
   const references = given === undefined ? tagsOf(parts, named) : [parseReference(`${repositoryOf(named)}:${given}`)];
   const images = references.map((reference) => ({ reference, image: parts.catalog.find(canonicalName(reference)) }));
+  for (const { image, reference } of images) {
+    if (image !== undefined) assertPlatform(image, familiarName(reference), { ...options, host: parts.host });
+  }
   const missing = images.find(({ image }) => image === undefined);
   if (images.length === 0 || missing !== undefined) {
     throw new TscomposeError(

@@ -18,6 +18,7 @@ import { chainIds } from "./digest.ts";
 import { withDiskErrors } from "./disk-errors.ts";
 import { filterImages } from "./filters.ts";
 import { ImageRecords, type Image } from "./image-records.ts";
+import { assertPlatform } from "./image-platform.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
 import { LayerStore, type LayerRecord } from "./layers/layer-store.ts";
 import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts";
@@ -38,7 +39,7 @@ import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
 import { layerTransfer, type LayerTransfer } from "./transfer.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
-import { familiar, historyOf, inspectImage, summarise, type ImageFacts } from "./views.ts";
+import { familiar, historyOf, inspectImage, manifestsOf, summarise, type ImageFacts } from "./views.ts";
 
 export interface ImageStoreOptions {
   readonly dataRoot: string;
@@ -63,6 +64,8 @@ export function createImageStore(
   const { catalog } = parts;
   const closing = new AbortController();
   const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closing.signal]);
+  const chosen = (ref: string, platform: string | undefined): Image =>
+    assertPlatform(catalog.resolve(ref), ref, { platform, host: parts.host });
   let pruning = false;
   return {
     resolve: (ref) => storedImage(parts, catalog.resolve(ref)),
@@ -83,27 +86,42 @@ export function createImageStore(
     keepChain: (chainId) => parts.chains.pin(parts.chains.diffIds(chainId)),
     ...layerTransfer(parts, access),
 
-    list: ({ filters }) => {
+    list: ({ filters, manifests }) => {
       const now = Date.now() / 1000;
       const images = filterImages(catalog.all(), { filters, now, resolve: (ref) => catalog.resolve(ref) });
       const newestFirst = images.toSorted(
         (a, b) => Date.parse(b.config.created ?? "") - Date.parse(a.config.created ?? ""),
       );
-      return Promise.resolve(newestFirst.map((image) => summarise(image, facts(parts, image))));
+      return Promise.resolve(
+        newestFirst.map((image) => {
+          const found = facts(parts, image);
+          return {
+            ...summarise(image, found),
+            ...(manifests === true ? { Manifests: manifestsOf(image, found) } : {}),
+          };
+        }),
+      );
     },
-    inspect: async (ref) => {
-      const image = catalog.resolve(ref);
-      return inspectImage(image, facts(parts, image));
+    inspect: async (ref, { platform, manifests } = {}) => {
+      if (manifests === true && platform !== undefined) {
+        throw new TscomposeError("request/invalid", "conflicting options: manifests and platform cannot both be set");
+      }
+      const image = chosen(ref, platform);
+      const found = facts(parts, image);
+      return { ...inspectImage(image, found), ...(manifests === true ? { Manifests: manifestsOf(image, found) } : {}) };
     },
-    history: async (ref) => {
-      const image = catalog.resolve(ref);
+    history: async (ref, { platform } = {}) => {
+      const image = chosen(ref, platform);
       return historyOf(image, facts(parts, image).layerSizes);
     },
     pull: (request) => pullImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
     push: (request) => pushImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
-    save: async (refs, names) => saveImages(parts, refs, names),
+    save: async (refs, names, { platform } = {}) => {
+      for (const ref of refs) chosen(ref, platform);
+      return saveImages(parts, refs, names);
+    },
     importTar: (tar, request) => withDiskErrors(importRootfs(parts, tar, request)),
-    load: (archive) => withDiskErrors(loadArchive(parts, archive)),
+    load: (archive, { platform } = {}) => withDiskErrors(loadArchive(parts, archive, platform)),
     tag: async (ref, repo, tag) => {
       const image = catalog.resolve(ref);
       const target = { ...parseReference(repo), tag: tag === undefined || tag === "" ? undefined : tag };
@@ -212,6 +230,12 @@ function facts(parts: ImageParts, image: Image): ImageFacts {
     sizeBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     layerDirs: stackOf(parts, layers),
     layerSizes: layers.map(({ sizeBytes }) => sizeBytes),
-    containers: parts.catalog.users(image.id).length,
+    containers: parts.catalog.users(image.id).map(({ containerId }) => containerId),
+    packedBytes: packedBytes(parts, image, layers),
   };
+}
+
+function packedBytes({ blobs }: ImageParts, image: Image, layers: readonly LayerRecord[]): number {
+  const digests = [image.id, image.manifest.digest, ...layers.flatMap(({ blob }) => blob?.digest ?? [])];
+  return [...new Set(digests)].reduce((sum, digest) => sum + (blobs.size(digest) ?? 0), 0);
 }

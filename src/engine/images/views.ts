@@ -1,5 +1,5 @@
 /** An image as Docker's API shows it: list entry, inspection, history. Pure. */
-import type { ContainerConfig, ImageHistoryItem, ImageInspect, ImageSummary } from "../types.ts";
+import type { ContainerConfig, ImageHistoryItem, ImageInspect, ImageManifestSummary, ImageSummary } from "../types.ts";
 import type { Image } from "./image-records.ts";
 import { familiarName, tryParseReference } from "./reference.ts";
 
@@ -9,7 +9,10 @@ export interface ImageFacts {
   readonly layerDirs: readonly string[];
   /** Size of each layer, lowest first. */
   readonly layerSizes: readonly number[];
-  readonly containers: number;
+  /** Ids of those that use it. */
+  readonly containers: readonly string[];
+  /** Bytes that are stored packed: manifest, configuration, layers as they came or went. */
+  readonly packedBytes: number;
 }
 
 export function familiar(names: readonly string[]): readonly string[] {
@@ -39,8 +42,25 @@ export function summarise(image: Image, facts: ImageFacts): ImageSummary {
     Size: facts.sizeBytes,
     SharedSize: -1,
     Labels: image.config.config?.Labels ?? null,
-    Containers: facts.containers,
+    Containers: facts.containers.length,
   };
+}
+
+/** The store keeps one platform of an image: there is one. */
+export function manifestsOf(image: Image, facts: ImageFacts): readonly ImageManifestSummary[] {
+  const { os, architecture, variant } = image.config;
+  const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
+  const { mediaType, digest, size } = image.manifest;
+  return [
+    {
+      ID: digest,
+      Descriptor: { mediaType, digest, size, platform },
+      Available: true,
+      Size: { Content: facts.packedBytes, Total: facts.packedBytes + facts.sizeBytes },
+      Kind: "image",
+      ImageData: { Platform: platform, Size: { Unpacked: facts.sizeBytes }, Containers: facts.containers },
+    },
+  ];
 }
 
 export function inspectImage(image: Image, facts: ImageFacts): ImageInspect {

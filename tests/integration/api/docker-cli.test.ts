@@ -185,6 +185,38 @@ describe.skipIf(bin === undefined)("Docker's own clients on our engine", () => {
     ]);
   });
 
+  test("an image of another platform says so, and is never taken for one of this machine's", async () => {
+    const [ours, other] = process.arch === "arm64" ? ["linux/arm64", "linux/amd64"] : ["linux/amd64", "linux/arm64"];
+    const noFiles = "\0".repeat(1024);
+    const imported = await run(["import", "--platform", other, "-", "foreign:1"], noFiles);
+    expect(imported.stderr).toBe("");
+    const format = ["--format", "{{.Os}}/{{.Architecture}}"];
+    expect(await docker("image", "inspect", ...format, "foreign:1")).toBe(other);
+    expect(await docker("image", "inspect", "--platform", other, ...format, "foreign:1")).toBe(other);
+    expect(await docker("history", "--platform", other, "-q", "foreign:1")).not.toBe("");
+    const archive = join(home, "foreign.tar");
+    await docker("save", "--platform", other, "-o", archive, "foreign:1");
+    expect(await docker("load", "--platform", other, "-i", archive)).toBe("Loaded image: foreign:1");
+    expect(await docker("image", "ls", "--tree")).toMatch(new RegExp(`└─ ${other} +[0-9a-f]{12}`));
+
+    const refused = `does not provide the specified platform (${ours})`;
+    for (const args of [
+      ["image", "inspect", "--platform", ours, "foreign:1"],
+      ["history", "--platform", ours, "foreign:1"],
+      ["save", "--platform", ours, "-o", archive, "foreign:1"],
+      ["push", "--platform", ours, "foreign:1"],
+    ]) {
+      const { exitCode, stderr } = await run(args);
+      expect(exitCode, args.join(" ")).not.toBe(0);
+      expect(stderr, args.join(" ")).toContain(refused);
+    }
+    await docker("save", "-o", archive, "foreign:1");
+    expect((await run(["load", "--platform", ours, "-i", archive])).stderr).toContain(
+      `the archive holds no image for ${ours}`,
+    );
+    await docker("rmi", "foreign:1");
+  });
+
   test("networks, volumes and images are listed, made and removed", async () => {
     await docker("network", "create", "--label", "x=y", "made");
     expect(await docker("network", "ls", "--filter", "label=x=y", "--format", "{{.Name}} {{.Driver}}")).toBe(

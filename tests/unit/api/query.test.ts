@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readBoolean, readFilters, readInteger, readMoment } from "../../../src/api/query.ts";
+import { readBoolean, readFilters, readInteger, readMoment, readPlatform } from "../../../src/api/query.ts";
 
 const query = (text: string): URLSearchParams => new URLSearchParams(text);
 
@@ -48,5 +48,24 @@ describe("query parameters", () => {
       new Map([["status", ["running"]]]),
     );
     expect(readFilters(query("filters="), ["status"])).toEqual(new Map());
+  });
+
+  it.each([
+    ["", undefined],
+    ["platform=", undefined],
+    ["platform=linux/arm64", "linux/arm64"],
+    ['platform={"os":"linux","architecture":"arm","variant":"v7"}', "linux/arm/v7"],
+    ['platform={"os":"linux","architecture":"amd64","variant":""}', "linux/amd64"],
+  ])("%s names the platform %s", (text, expected) => {
+    expect(readPlatform(query(text))).toBe(expected);
+  });
+
+  it.each([
+    'platform={"os":"linux"}',
+    "platform={",
+    'platform={"os":1,"architecture":"arm64"}',
+    "platform=a&platform=b",
+  ])("%s is no platform", (text) => {
+    expect(() => readPlatform(query(text))).toThrow(/platform/);
   });
 });

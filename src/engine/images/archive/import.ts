@@ -5,6 +5,7 @@ import { commitFinalImage } from "../commit.ts";
 import { TscomposeError } from "../../../errors.ts";
 import type { LayerResult } from "../layers/layer-job.ts";
 import type { ImageParts } from "../parts.ts";
+import { parsePlatform } from "../platform.ts";
 import { canonicalName, familiarName, parseReference, withDefaultTag } from "../reference.ts";
 
 export interface ImportOptions {
@@ -12,22 +13,25 @@ export interface ImportOptions {
   readonly reference: string | undefined;
   readonly message: string;
   readonly changes: readonly string[];
+  /** `os/architecture[/variant]`; default this machine's. */
+  readonly platform?: string | undefined;
 }
 
 /** @throws image/invalid, request/invalid */
 export async function* importRootfs(
   parts: ImageParts,
   tar: AsyncIterable<Buffer>,
-  { reference, message, changes }: ImportOptions,
+  { reference, message, changes, platform }: ImportOptions,
 ): AsyncGenerator<ProgressMessage> {
   const named = reference === undefined || reference === "" ? undefined : withDefaultTag(parseReference(reference));
   if (named?.digest !== undefined) throw new TscomposeError("request/invalid", "cannot import digest reference");
-  const config = await configWithChanges({}, changes, parts.host);
+  const target = platform === undefined || platform === "" ? parts.host : parsePlatform(platform, parts.host);
+  const { architecture, os, variant } = target;
+  const config = await configWithChanges({}, changes, target);
   const layer = await importLayer(parts, tar);
   const release = parts.catalog.hold([layer.diffId, layer.digest]);
   try {
     const created = new Date().toISOString();
-    const { architecture, os, variant } = parts.host;
     const image: OciImageConfig = {
       created,
       architecture,

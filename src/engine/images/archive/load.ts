@@ -1,6 +1,9 @@
 /** `load`: an archive of images -> images in the store, with Docker's messages. Nothing is tagged before all layers of the image
  *  are verified and unpacked. */
+import { TscomposeError } from "../../../errors.ts";
 import type { ProgressMessage } from "../../types.ts";
+import { platformOf, runsAs } from "../image-platform.ts";
+import { formatPlatform, parsePlatform } from "../platform.ts";
 import type { ImageParts } from "../parts.ts";
 import { algorithmOf, chainIds, digestOf } from "../digest.ts";
 import { mismatch } from "../layers/layer-job.ts";
@@ -12,8 +15,14 @@ import type { ArchivedImage } from "./members.ts";
 import { ArchiveSpool } from "./spool.ts";
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** @throws image/invalid, image/digest-mismatch, host/no-space */
-export async function* loadArchive(parts: ImageParts, archive: AsyncIterable<Buffer>): AsyncGenerator<ProgressMessage> {
+/** @param platform only images that run there; of a multi-platform image that one
+ *  @throws image/invalid, image/digest-mismatch, host/no-space, image/not-found for a platform that is not in it */
+export async function* loadArchive(
+  parts: ImageParts,
+  archive: AsyncIterable<Buffer>,
+  platform?: string,
+): AsyncGenerator<ProgressMessage> {
+  const given = platform === undefined || platform === "" ? undefined : parsePlatform(platform, parts.host);
   const spool = new ArchiveSpool(parts.staging);
   try {
     await spool.read(archive);
@@ -23,7 +32,15 @@ export async function* loadArchive(parts: ImageParts, archive: AsyncIterable<Buf
       document: (name: string) => spool.document(name),
       digest: (name: string) => spool.digest(name),
     };
-    for (const image of archiveContents(members, parts.host)) yield* loadImage(parts, spool, image);
+    const images = archiveContents(members, given ?? parts.host);
+    const wanted = given === undefined ? images : images.filter(({ config }) => runsAs(config, given));
+    if (given !== undefined && wanted.length === 0) {
+      const has = [...new Set(images.map(({ config }) => formatPlatform(platformOf(config))))].join(", ");
+      throw new TscomposeError("image/not-found", `the archive holds no image for ${formatPlatform(given)}`, {
+        hint: `it has ${has}`,
+      });
+    }
+    for (const image of wanted) yield* loadImage(parts, spool, image);
   } finally {
     spool.discard();
   }
