@@ -21,7 +21,7 @@ import { ContainerRegistry } from "./containers/registry.ts";
 import { RootFilesystems } from "./containers/rootfs.ts";
 import { Runs } from "./containers/runs.ts";
 import { UserNamespaces } from "./containers/user-namespaces.ts";
-import { cgroupPathOf } from "./containers/spec-of.ts";
+import { cgroupPathOf } from "./containers/cgroup-place.ts";
 import { resolveContainerUser } from "./containers/spec-of.ts";
 import type { Container } from "./containers/container.ts";
 import type { ContainerService, Engine } from "./engine.ts";
@@ -56,6 +56,8 @@ export interface LocalEngineOptions {
   readonly runtime?: string | undefined;
   /** Where specifications of CDI devices are; undefined: /etc/cdi and /var/run/cdi. */
   readonly cdiDirectories?: readonly string[] | undefined;
+  /** `systemd` or `cgroupfs`; undefined: the engine chooses. */
+  readonly cgroupDriver?: string | undefined;
   /** Whose subordinate ids containers get that do not say otherwise: "default" or `user[:group]`; undefined: nobody's. */
   readonly usernsRemap?: string | undefined;
   /** Of this program, for `info` and `version`. */
@@ -75,12 +77,13 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
   markTopDirectory(containersDir(roots));
   const tag = createHash("sha256").update(runRoot).digest("hex").slice(0, 8);
 
+  const host = readHostProfile(options);
   const runtime = chooseRuntime({
+    systemdCgroups: host.cgroupDriver === "systemd",
     stateDir: runtimeStateDir(roots),
     name: options.runtime,
     privateMounts: options.privateMounts === true,
   });
-  const host = readHostProfile({ cdiDirectories: options.cdiDirectories });
   const events = new EventBus();
   const poller = new Poller();
   const inotify = new Inotify(poller);

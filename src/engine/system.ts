@@ -66,7 +66,7 @@ export class System implements SystemService {
       NGoroutines: 0,
       SystemTime: formatNanoseconds(realtimeNs()),
       LoggingDriver: "json-file",
-      CgroupDriver: "cgroupfs",
+      CgroupDriver: host.cgroupDriver,
       CgroupVersion: String(host.cgroup.version),
       NEventsListener: this.#options.eventListeners(),
       KernelVersion: release(),

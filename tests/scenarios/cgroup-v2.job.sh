@@ -42,6 +42,7 @@ services:
   bare:
     image: busybox:latest
     command: sleep 600
+    cgroup_parent: shop-front.slice
     cap_drop: [ALL]
     cap_add: [CAP_SYS_RESOURCE]
     security_opt: [apparmor=unconfined]
@@ -111,15 +112,25 @@ const call = (method, path, body) => new Promise((done, fail) => {
 });
 (async () => {
   const name = "project-limited-1";
-  if (process.argv[2] === "update") console.log(JSON.stringify((await call("POST", `/containers/${name}/update`, { PidsLimit: 30, NanoCpus: 250000000, Memory: 80 << 20, MemorySwap: 80 << 20 })).Warnings));
+  if (process.argv[2] === "update") console.log(JSON.stringify((await call("POST", `/containers/${name}/update`, { CpuShares: 1024, PidsLimit: 30, NanoCpus: 250000000, Memory: 80 << 20, MemorySwap: 80 << 20 })).Warnings));
+  if (process.argv[2] === "driver") return console.log((await call("GET", "/info")).CgroupDriver);
   const { HostConfig: h } = await call("GET", `/containers/${name}/json`);
   console.log(h.PidsLimit, h.NanoCpus, h.Memory);
 })();
 JS
 check "update of a running container" "[] 30 250000000 83886080" "$(node ask.cjs update | tr '\n' ' ' | sed 's/ $//')"
 check "update reaches the kernel" "30 25000 100000 83886080" "$(inside limited sh -c 'cd /sys/fs/cgroup; echo $(cat pids.max cpu.max memory.max)')"
-echo 25 > "$(echo /sys/fs/cgroup/tscompose-*/"$($tscompose ps -q limited)")/pids.max"
+echo 25 > "$(echo /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope/container)/pids.max"
 check "inspect reads the kernel" "25 250000000 83886080" "$(node ask.cjs)"
+check "a share that is changed counts among the scopes" 40 "$(cat /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope/cpu.weight)"
+check "groups are systemd's" systemd "$(node ask.cjs driver)"
+check "a cgroup parent is a slice" 1 "$(ls -d /sys/fs/cgroup/shop.slice/shop-front.slice/tscompose-*.scope/container | wc -l)"
+check "systemd's own bound does not count" max "$(cat /sys/fs/cgroup/shop.slice/shop-front.slice/tscompose-*.scope/pids.max)"
+systemctl daemon-reload
+check "limits stay when systemd reads its configuration again" "25 25000 100000 83886080 40" "$(cd /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope; echo $(cat container/pids.max container/cpu.max container/memory.max cpu.weight))"
+check "devices stay closed then" yes "$(inside limited sh -c 'mknod /dev/m c 1 1 && cat /dev/m' 2>&1 | grep -q 'not permitted' && echo yes)"
+printf 'services: {s: {image: "busybox:latest", cgroup_parent: /front}}' > refused.yaml
+check "a cgroup parent that is no slice is refused" yes "$($tscompose -p refused -f refused.yaml up -d 2>&1 | grep -q 'valid slice named as "xxx.slice"' && echo yes)"
 printf 'services: {s: {image: "busybox:latest", mem_swappiness: 10}}' > refused.yaml
 check "a limit of version 1 is refused by name" yes "$($tscompose -p refused -f refused.yaml up -d 2>&1 | grep -q 'MemorySwappiness.*cgroup version 2' && echo yes)"
 $tscompose -p refused -f refused.yaml down > /dev/null 2>&1
@@ -132,6 +143,7 @@ check "exec after kill -9 of the engine" adopted "$(inside default echo adopted)
 $tscompose down -v -t 0 || echo "FAIL down"
 $tscompose engine stop
 check "no cgroup is left" "" "$(find /sys/fs/cgroup -name '*tscompose*')"
+check "no scope is left" "" "$(systemctl list-units --all --plain --no-legend 'tscompose-*')"
 check "no link is left" 1 "$(ip -o link | wc -l)"
 check "no monitor is left" "" "$(pgrep -a conmon)"
 check "no firewall rule is left" "" "$(iptables-save | grep '^-A')"

@@ -21,6 +21,7 @@ async function main(): Promise<void> {
         privateMounts: true,
         runtime: env["TSCOMPOSE_RUNTIME"],
         usernsRemap: env["TSCOMPOSE_USERNS_REMAP"],
+        cgroupDriver: env["TSCOMPOSE_CGROUP_DRIVER"],
         cdiDirectories: env["TSCOMPOSE_CDI_SPEC_DIRS"]?.split(":"),
       }),
     log,

@@ -43,6 +43,7 @@ export async function engineServe(context: EngineCommandContext): Promise<number
         eagerHealth: context.env["TSCOMPOSE_EAGER_HEALTH"] !== "0",
         network: readNetworkSettings(context.env),
         usernsRemap: context.env["TSCOMPOSE_USERNS_REMAP"],
+        cgroupDriver: context.env["TSCOMPOSE_CGROUP_DRIVER"],
         cdiDirectories: context.env["TSCOMPOSE_CDI_SPEC_DIRS"]?.split(":"),
         ...(runtime === undefined ? {} : { runtime }),
       }),

@@ -9,6 +9,7 @@ import { cgroupProcesses, removeCgroup, subgroups } from "../../host/cgroup.ts";
 import { bootId, isAlive } from "../../host/process-identity.ts";
 import { findProcesses } from "../../host/process-scan.ts";
 import { isWaiting, type Launched } from "../runtime/launch.ts";
+import { scopeOwner } from "./cgroup-place.ts";
 import { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { killProcess, waitForEnd } from "./end.ts";
@@ -108,6 +109,18 @@ async function endOrphans(ctx: ContainerContext, alive: ReadonlySet<string>): Pr
   orphans.forEach(({ identity }) => killProcess(identity));
   await Promise.all(orphans.map(({ identity }) => waitForEnd(identity)));
   await removeOrphanGroups(ctx, ctx.cgroupRoot, alive);
+  if (ctx.host.cgroupDriver === "systemd") await endOrphanScopes(ctx, "/", alive);
+}
+
+/** Scopes may be below any slice. systemd removes them once they are empty. */
+async function endOrphanScopes(ctx: ContainerContext, slice: string, alive: ReadonlySet<string>): Promise<void> {
+  for (const mountPoint of ctx.host.cgroup.mountPoints) {
+    for (const child of subgroups(mountPoint, slice)) {
+      if (child.endsWith(".slice")) await endOrphanScopes(ctx, child, alive);
+      const owner = scopeOwner(ctx.cgroupRoot, child);
+      if (owner !== undefined && !alive.has(owner)) await emptyGroup(ctx, child);
+    }
+  }
 }
 
 function isRuntimeOrMonitor(argv: readonly string[]): boolean {
@@ -123,11 +136,15 @@ async function removeOrphanGroups(ctx: ContainerContext, group: string, alive: R
       await removeOrphanGroups(ctx, child, alive); // a cgroup parent
       continue;
     }
-    for (let tries = 0; tries < 500 && (await removeCgroup(cgroup, child)).length > 0; tries++) {
-      const pids = new Set(cgroup.mountPoints.flatMap((mountPoint) => cgroupProcesses(mountPoint, child)));
-      for (const pid of pids) endPid(pid);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    await emptyGroup(ctx, child);
+  }
+}
+
+async function emptyGroup({ host: { cgroup } }: ContainerContext, group: string): Promise<void> {
+  for (let tries = 0; tries < 500 && (await removeCgroup(cgroup, group)).length > 0; tries++) {
+    const pids = new Set(cgroup.mountPoints.flatMap((mountPoint) => cgroupProcesses(mountPoint, group)));
+    for (const pid of pids) endPid(pid);
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
 

@@ -8,7 +8,7 @@ import { deviceNumbers } from "../runtime/devices.ts";
 import type { Resources } from "../types.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 
 /** The container's group exists. @throws host/unsupported where the kernel has no weights */
 export function applyBlockWeight(ctx: ContainerContext, container: Container, limits: Resources): void {

@@ -26,7 +26,7 @@ import { selectContainers, summarise, type ListFacts } from "./list.ts";
 import type { NetworkLookup } from "./network-settings.ts";
 import { pruneContainers } from "./prune.ts";
 import { renameContainer } from "./rename.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 import type { StopOptions } from "./stop.ts";
 import { updateContainer } from "./update.ts";
 import { waitFor } from "./wait.ts";

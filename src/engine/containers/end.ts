@@ -16,7 +16,7 @@ import { decideRestart, type RestartDecision } from "./restart-policy.ts";
 import type { RunEnd } from "./runs.ts";
 import { disconnectNetwork } from "./sandbox.ts";
 import { releaseIpc } from "./shared-memory.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf, scopeOwner } from "./cgroup-place.ts";
 
 /** Exit code of a container whose own nobody knows: its monitor was killed, and it with it. */
 const lostExitCode = 137;
@@ -139,17 +139,17 @@ async function removeContainerCgroup(ctx: ContainerContext, container: Container
     } catch (error) {
       return [error];
     }
-    if (busy.length === 0) return removeParents(ctx, group);
+    if (busy.length === 0) return removeParents(ctx, container.id, group);
     if (performance.now() > deadline) return [new Error(`cgroup ${group} is still in use`)];
     for (const pid of cgroupProcesses(busy[0] ?? "", group)) signalPid(pid);
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 
-/** Groups between the engine's and the container's, once they are empty. */
-async function removeParents(ctx: ContainerContext, group: string): Promise<readonly unknown[]> {
+/** Groups between the engine's and the container's, once they are empty; of systemd's groups only the container's own scope. */
+async function removeParents(ctx: ContainerContext, id: string, group: string): Promise<readonly unknown[]> {
   let parent = group.slice(0, group.lastIndexOf("/"));
-  while (parent.length > ctx.cgroupRoot.length) {
+  while (parent.startsWith(`${ctx.cgroupRoot}/`) || scopeOwner(ctx.cgroupRoot, parent) === id) {
     try {
       if ((await removeCgroup(ctx.host.cgroup, parent)).length > 0) break;
     } catch (error) {

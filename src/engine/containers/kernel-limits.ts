@@ -2,6 +2,8 @@
  *  words of the request: the kernel knows quotas, weights and pages, not cpus, shares and bytes.
  *  Source: Linux admin-guide/cgroup-v1 and cgroup-v2; runc's conversion of shares to weights. */
 import { readCgroupFile, type CgroupMounts } from "../../host/cgroup.ts";
+import { readThrottles, throttleFields } from "./block-throttle.ts";
+import { ioWeightOf } from "./cgroup-place.ts";
 import { pidsLimit } from "../runtime/resources.ts";
 import type { HostConfig } from "../types.ts";
 
@@ -25,10 +27,10 @@ export function withKernelLimits(hostConfig: HostConfig, mounts: CgroupMounts, g
   set("Memory", memory, wholePages(hostConfig.Memory ?? 0));
   const reservation = sizeOf(read("memory", second ? "memory.low" : "memory.soft_limit_in_bytes"));
   set("MemoryReservation", reservation, wholePages(hostConfig.MemoryReservation ?? 0));
-  if (!second) {
-    const swap = sizeOf(read("memory", "memory.memsw.limit_in_bytes"));
-    set("MemorySwap", swap, Math.max(0, wholePages(hostConfig.MemorySwap ?? 0)));
-  }
+  const swap = second
+    ? memoryAndSwap(memory, read("memory", "memory.swap.max"))
+    : sizeOf(read("memory", "memory.memsw.limit_in_bytes"));
+  set("MemorySwap", swap, Math.max(0, wholePages(hostConfig.MemorySwap ?? 0)));
   const pids = limitOf(read("pids", "pids.max"));
   set("PidsLimit", pids, pidsLimit(hostConfig));
   readCpu(read, second, { hostConfig, result });
@@ -38,7 +40,31 @@ export function withKernelLimits(hostConfig: HostConfig, mounts: CgroupMounts, g
   ] as const) {
     if (hostConfig[key]) set(key, read("cpuset", file) || undefined, hostConfig[key]);
   }
+  for (const field of throttleFields) {
+    const asked = hostConfig[field] ?? [];
+    const kernel = asked.length === 0 ? undefined : readThrottles({ mounts, group }, field, asked);
+    if (kernel !== undefined && JSON.stringify(kernel) !== JSON.stringify(asked)) result[field] = kernel;
+  }
+  if (hostConfig.BlkioWeight) readWeight(read, second, { hostConfig, result });
   return result;
+}
+
+/** Docker's limit of swap includes the memory; version 2 counts swap alone. 0: none. */
+function memoryAndSwap(memory: number | undefined, swap: string | undefined): number | undefined {
+  if (memory === undefined || swap === undefined) return undefined;
+  return swap === "max" || memory === 0 ? 0 : memory + Number(swap);
+}
+
+function readWeight(
+  read: Read,
+  second: boolean,
+  { hostConfig, result }: { readonly hostConfig: HostConfig; readonly result: Mutable },
+): void {
+  const asked = hostConfig.BlkioWeight ?? 0;
+  const text = second ? read("io", "io.weight") : (read("blkio", "blkio.bfq.weight") ?? read("blkio", "blkio.weight"));
+  const weight = Number(/^(?:default )?(\d+)/.exec(text ?? "")?.[1]);
+  if (!Number.isFinite(weight) || weight === (second ? ioWeightOf(asked) : asked)) return;
+  result.BlkioWeight = second ? 10 + Math.ceil(((weight - 1) * 990) / 9999) : weight;
 }
 
 function readCpu(
@@ -75,7 +101,8 @@ const pageBytes = 4096;
 /** The kernel counts in pages. */
 const wholePages = (bytes: number): number => (bytes > 0 ? Math.floor(bytes / pageBytes) * pageBytes : bytes);
 
-const weightOfShares = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);
+/** Of version 2. */
+export const weightOfShares = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);
 const sharesOfWeight = (weight: number): number => 2 + Math.ceil(((weight - 1) * 262_142) / 9999);
 
 /** -1: none. */

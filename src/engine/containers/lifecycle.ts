@@ -10,7 +10,7 @@ import { recordEnd, waitForEnd } from "./end.ts";
 import { checkRemovable, removeContainer } from "./remove.ts";
 import type { RestartDecision } from "./restart-policy.ts";
 import { readEnd, type RunEnd } from "./runs.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 import { startContainer } from "./start.ts";
 import type { ContainerStatus } from "../types.ts";
 import { endProcess, killContainer, type StopOptions } from "./stop.ts";

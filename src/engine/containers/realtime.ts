@@ -7,7 +7,7 @@ import { readCgroupFile, subgroups, writeCgroupFile } from "../../host/cgroup.ts
 import type { Resources } from "../types.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 
 const defaultPeriodUs = 1_000_000;
 

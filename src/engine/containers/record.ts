@@ -65,4 +65,6 @@ export interface RecordedState {
   readonly sandbox: SandboxState | undefined;
   /** Endpoints of the last run, kept so that the next one gets the same addresses. */
   readonly lastEndpoints: readonly EndpointState[];
+  /** Its group in the hierarchies. Absent: the one below the engine's own. */
+  readonly cgroup?: string | undefined;
 }

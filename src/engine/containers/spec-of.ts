@@ -14,6 +14,7 @@ import { ensureDirectoryInRoot, readUserFiles } from "../runtime/user-files.ts";
 import { resolveUser, type ResolvedUser } from "../runtime/user.ts";
 import type { HostConfig } from "../types.ts";
 import { checkMountTargets } from "../volumes/mount-paths.ts";
+import type { CgroupPlace } from "./cgroup-place.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { isNetworkSysctl } from "./create/sysctls.ts";
@@ -27,6 +28,7 @@ export interface Prepared {
   readonly mounts: readonly ResolvedMount[];
   readonly network: NetworkPreparation;
   readonly ipc: IpcPlan;
+  readonly cgroup: CgroupPlace;
 }
 
 /** @throws request/invalid for a user that the image does not have, container/start-failed for a working directory that leads
@@ -45,7 +47,7 @@ export function runtimeSpecOf(ctx: ContainerContext, container: Container, prepa
     host: ctx.host,
     rootfs: rootPathFor(ctx, container, prepared.rootfs),
     userNamespace: map,
-    cgroupPath: cgroupPathOf(ctx, container),
+    cgroup: prepared.cgroup,
     user,
     namespaces: {
       network: prepared.network.namespace,
@@ -113,12 +115,6 @@ export function resolveContainerUser(rootfs: string, user: string, groupAdd: rea
   return resolveUser(user, groupAdd, readUserFiles(rootfs));
 }
 
-/** `/tscompose-<tag>[/<cgroup parent>]/<id>`: a parent is below ours, wherever it says it is. */
-export function cgroupPathOf(ctx: Pick<ContainerContext, "cgroupRoot">, container: Container): string {
-  const parent = posix.normalize(`/${container.record.hostConfig.CgroupParent ?? ""}`);
-  return posix.join(ctx.cgroupRoot, parent, container.id);
-}
-
 function pidNamespace(ctx: ContainerContext, hostConfig: HostConfig): string {
   const ref = joinedContainer(hostConfig.PidMode);
   if (ref !== undefined) return `/proc/${joinable(ctx, ref, "pid").state.process?.pid}/ns/pid`;
@@ -178,8 +174,8 @@ function realPathInRoot(rootfs: string, path: string): string {
   }
 }
 
-/** @throws request/invalid for a path that is no device */
-function limitedDevices(
+/** Those that a limit names. @throws request/invalid for a path that is no device */
+export function limitedDevices(
   hostConfig: HostConfig,
 ): ReadonlyMap<string, { readonly major: number; readonly minor: number }> {
   const paths = [

@@ -13,6 +13,7 @@ import { findProgram } from "../runtime/oci-runtime.ts";
 import { monitorLogArguments, planLog } from "../streams/log-config.ts";
 import { prepareLogFiles } from "../streams/log-files.ts";
 import { applyBlockWeight } from "./block-weight.ts";
+import { placeCgroup } from "./cgroup-place.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { releaseResources } from "./end.ts";
@@ -92,7 +93,9 @@ async function launch(
   const ipc = prepareIpc(ctx, container);
   undo.defer("shared memory", () => releaseIpc(container));
   writeNetworkFiles(container, { hosts: "", resolvConf: "" });
-  const spec = runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc });
+  const cgroup = placeCgroup(ctx, container, Date.now().toString(36));
+  container.update({ cgroup: cgroup.group });
+  const spec = runtimeSpecOf(ctx, container, { rootfs, mounts, network, ipc, cgroup });
   await ensureAppArmor(spec);
   writeRuntimeSpec(paths, ctx.seccompFilters.apply(spec));
   reserveRealtime(ctx, container);

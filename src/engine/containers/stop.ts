@@ -7,7 +7,7 @@ import { freezeCgroup } from "../../host/cgroup.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { signalName, signalNumber } from "./create/signals.ts";
-import { cgroupPathOf } from "./spec-of.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 
 export interface StopOptions {
   readonly timeoutSeconds: number | undefined;

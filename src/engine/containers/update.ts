@@ -8,16 +8,21 @@ import { runtimeLimits } from "../runtime/build-spec.ts";
 import { runtimeCommand } from "../runtime/oci-runtime.ts";
 import { resourcesSpec } from "../runtime/resources.ts";
 import type { HostConfig, Resources, RestartPolicy } from "../types.ts";
+import { changeThrottles, throttleFields } from "./block-throttle.ts";
 import { applyBlockWeight } from "./block-weight.ts";
+import { cgroupPathOf } from "./cgroup-place.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { checkResources, normaliseResources } from "./create/resources.ts";
+import { applyScopeWeights } from "./scope-weights.ts";
+import { limitedDevices } from "./spec-of.ts";
 import { checkRestartPolicy, normaliseRestartPolicy } from "./create/restart-policy-request.ts";
 
 const changeable = new Set(
   (
     "CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpusetCpus CpusetMems " +
-    "MemoryReservation MemorySwap PidsLimit CpuRealtimePeriod CpuRealtimeRuntime RestartPolicy"
+    "MemoryReservation MemorySwap PidsLimit CpuRealtimePeriod CpuRealtimeRuntime RestartPolicy " +
+    throttleFields.join(" ")
   ).split(" "),
 );
 
@@ -47,7 +52,10 @@ export async function updateContainer(
   };
   const Warnings = checkResources(hostConfig, ctx.host);
   checkRestartPolicy(hostConfig.RestartPolicy, hostConfig.AutoRemove === true);
-  if (container.alive && limits.length > 0) await apply(ctx, container, hostConfig);
+  limitedDevices(hostConfig);
+  if (container.alive && limits.length > 0) {
+    await apply(ctx, container, { hostConfig, changed: limits.map(([key]) => key) });
+  }
   container.change({ hostConfig });
   container.persist();
   const attributes = containerAttributes(container.record);
@@ -74,17 +82,26 @@ function unchanged(config: HostConfig, key: string, value: unknown): boolean {
   return JSON.stringify(config[key as keyof HostConfig]) === JSON.stringify(value);
 }
 
-async function apply(ctx: ContainerContext, container: Container, hostConfig: HostConfig): Promise<void> {
-  const { devices: _devices, ...resources } = resourcesSpec(runtimeLimits(hostConfig, ctx.host), {
-    rules: [],
-    numbers: new Map(),
-  });
+async function apply(
+  ctx: ContainerContext,
+  container: Container,
+  { hostConfig, changed }: { readonly hostConfig: HostConfig; readonly changed: readonly string[] },
+): Promise<void> {
+  // Those of single devices are written here: a runtime cannot take one away.
+  const withoutDevices = Object.fromEntries(["BlkioWeightDevice", ...throttleFields].map((field) => [field, null]));
+  const limits: HostConfig = { ...runtimeLimits(hostConfig, ctx.host), ...withoutDevices };
+  const { devices: _devices, ...resources } = resourcesSpec(limits, { rules: [], numbers: new Map() });
   // A file: what Node gives as standard input is a socket, which the runtime cannot open as /dev/stdin.
   const file = join(container.paths.bundle, "resources.json");
   try {
     writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
     await runCommand([...runtimeCommand(ctx.runtime), "update", "--resources", file, container.id]);
     applyBlockWeight(ctx, container, hostConfig);
+    for (const field of throttleFields.filter((name) => changed.includes(name))) {
+      const [before, after] = [container.record.hostConfig[field] ?? [], hostConfig[field] ?? []];
+      changeThrottles({ mounts: ctx.host.cgroup, group: cgroupPathOf(ctx, container) }, field, { before, after });
+    }
+    await applyScopeWeights(ctx, container, { limits: hostConfig, changed });
   } catch (error) {
     const message = `the limits of container ${container.name} could not be changed: ${errorMessage(error)}`;
     throw new TscomposeError("engine/failed", message, {

@@ -23,7 +23,7 @@ export interface SpecInput {
   readonly host: HostProfile;
   /** Mounted overlay; absolute, or seen from the bundle. */
   readonly rootfs: string;
-  readonly cgroupPath: string;
+  readonly cgroup: { readonly specified: string; readonly annotations: Readonly<Record<string, string>> };
   readonly userNamespace: IdMap | undefined;
   readonly user: ResolvedUser;
   readonly namespaces: NamespacePlan;
@@ -71,11 +71,11 @@ export function buildSpec(input: SpecInput): RuntimeSpec {
       mounts: input.mounts,
     }).concat(input.cdi.mounts),
     ...(Object.keys(input.cdi.hooks).length > 0 ? { hooks: input.cdi.hooks } : {}),
-    ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
+    annotations: { ...hostConfig.Annotations, ...input.cgroup.annotations },
     linux: {
       namespaces: namespaceSpecs(input.namespaces),
       ...idMappings(input.userNamespace),
-      cgroupsPath: input.cgroupPath,
+      cgroupsPath: input.cgroup.specified,
       resources: resourcesSpec(runtimeLimits(hostConfig, host), {
         rules: [...input.devices.rules, ...input.cdi.rules],
         numbers: input.deviceNumbers,

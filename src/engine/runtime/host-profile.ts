@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { readCgroupMounts, type CgroupMounts } from "../../host/cgroup.ts";
 import { defaultCdiDirectories } from "./cdi/cdi-registry.ts";
+import { chooseCgroupDriver, type CgroupDriver } from "./cgroup-driver.ts";
 import { cpuThrottlePath, maskedPaths } from "./confined-paths.ts";
 
 export interface HostProfile {
@@ -14,6 +15,7 @@ export interface HostProfile {
   /** The most that a container's limits can be, by OCI name (`RLIMIT_NOFILE`); absent: no bound. */
   readonly hardLimits: Readonly<Record<string, number>>;
   readonly cgroup: CgroupMounts;
+  readonly cgroupDriver: CgroupDriver;
   /** Version 1, and a kernel that shares real-time out by groups. */
   readonly realtimeGroups: boolean;
   readonly appArmor: boolean;
@@ -32,7 +34,11 @@ export interface HostProfile {
 
 const CAP_SYS_RESOURCE = 24n;
 
-export function readHostProfile(wishes: { readonly cdiDirectories?: readonly string[] | undefined }): HostProfile {
+/** @throws request/invalid, host/unsupported for a cgroup driver that this host does not have */
+export function readHostProfile(wishes: {
+  readonly cdiDirectories?: readonly string[] | undefined;
+  readonly cgroupDriver?: string | undefined;
+}): HostProfile {
   const status = readFileSync("/proc/self/status", "latin1");
   const capabilities = BigInt(`0x${field(status, /^CapBnd:\s*([0-9a-f]+)/m) ?? "0"}`);
   const canRaiseLimits = ((capabilities >> CAP_SYS_RESOURCE) & 1n) === 1n;
@@ -45,6 +51,7 @@ export function readHostProfile(wishes: { readonly cdiDirectories?: readonly str
       ? { RLIMIT_NOFILE: Number(read("/proc/sys/fs/nr_open")) || 1_048_576 }
       : readHardLimits(readFileSync("/proc/self/limits", "latin1")),
     cgroup,
+    cgroupDriver: chooseCgroupDriver(cgroup, wishes.cgroupDriver),
     realtimeGroups: existsSync(join(cgroup.controllers.get("cpu") ?? "/nonexistent", "cpu.rt_runtime_us")),
     appArmor: read("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
     appArmorParser: ["/sbin", "/usr/sbin"].some((directory) => existsSync(join(directory, "apparmor_parser"))),

@@ -12,6 +12,8 @@ export interface OciRuntime {
   readonly stateDir: string;
   /** For `info`: why this one, and what is in its way. */
   readonly note: string;
+  /** It asks systemd for groups. */
+  readonly systemdCgroups: boolean;
   /** Names that a container can ask for. */
   readonly names: readonly string[];
 }
@@ -20,6 +22,7 @@ export interface RuntimeWishes {
   readonly stateDir: string;
   /** `crun` or `runc`; undefined: the faster one that works. */
   readonly name: string | undefined;
+  readonly systemdCgroups: boolean;
   /** The engine has a mount namespace of its own, where it can take a mount away. */
   readonly privateMounts: boolean;
 }
@@ -36,7 +39,8 @@ export function chooseRuntime(wishes: RuntimeWishes): OciRuntime {
   const crun = findProgram("crun");
   const runc = findProgram("runc");
   const make = (name: string, path: string, note: string): OciRuntime => {
-    return { name, path, stateDir: wishes.stateDir, note, names: [name] };
+    const { stateDir, systemdCgroups } = wishes;
+    return { name, path, stateDir, note, systemdCgroups, names: [name] };
   };
   if (wishes.name !== "runc" && crun !== undefined) {
     const note = hideHybridHierarchy(wishes.privateMounts);
@@ -70,6 +74,7 @@ export function runtimeVersion(runtime: OciRuntime): string {
 
 /** The runtime's command line up to its verb. */
 export function runtimeCommand(runtime: OciRuntime): readonly string[] {
-  const manager = runtime.name === "crun" ? ["--cgroup-manager=cgroupfs"] : [];
+  const ownGroups = runtime.name === "crun" ? ["--cgroup-manager=cgroupfs"] : [];
+  const manager = runtime.systemdCgroups ? ["--systemd-cgroup"] : ownGroups;
   return [runtime.path, `--root=${runtime.stateDir}`, ...manager];
 }

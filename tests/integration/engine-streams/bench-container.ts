@@ -49,7 +49,12 @@ export class Bench {
   readonly inotify = new Inotify(this.poller);
   readonly registry = new ContainerRegistry();
   readonly events: string[] = [];
-  readonly runtime = chooseRuntime({ stateDir: join(this.dir, "oci"), name: undefined, privateMounts: false });
+  readonly runtime = chooseRuntime({
+    stateDir: join(this.dir, "oci"),
+    name: undefined,
+    privateMounts: false,
+    systemdCgroups: false,
+  });
   readonly attachments = new Attachments({
     poller: this.poller,
     inotify: this.inotify,

@@ -107,6 +107,36 @@ describe("update of a container that runs", () => {
     });
     await container.remove({ force: true });
   });
+
+  test("changes the rates of single devices, frees those left out, and inspect reads them back", async () => {
+    const host = { BlkioDeviceWriteBps: [{ Path: disk, Rate: 1 << 20 }], BlkioWeight: 300 };
+    const id = await engine.run(["sleep", "1000"], host);
+    const container = engine.docker.getContainer(id);
+    const { Pid } = (await engine.inspect(id)).State;
+    const blkio = readFileSync(`/proc/${Pid}/cgroup`, "utf8").match(/:blkio:(.*)/)?.[1] ?? "";
+    const file = (name: string): string => `/sys/fs/cgroup/blkio${blkio}/blkio.throttle.${name}`;
+    const numbers = readFileSync(file("write_bps_device"), "utf8").split(" ")[0];
+    await container.update({
+      Memory: 64 << 20,
+      BlkioDeviceWriteBps: [{ Path: disk, Rate: 3 << 20 }],
+      BlkioDeviceReadIOps: [{ Path: disk, Rate: 77 }],
+    });
+    expect(readFileSync(file("write_bps_device"), "utf8").trim()).toBe(`${numbers} ${3 << 20}`);
+    expect(readFileSync(file("read_iops_device"), "utf8").trim()).toBe(`${numbers} 77`);
+    writeFileSync(file("write_bps_device"), `${numbers} ${4 << 20}`);
+    writeFileSync(file("read_iops_device"), `${numbers} 0`);
+    expect((await engine.inspect(id)).HostConfig).toMatchObject({
+      Memory: 64 << 20,
+      BlkioDeviceWriteBps: [{ Path: disk, Rate: 4 << 20 }],
+      BlkioDeviceReadIOps: [],
+      BlkioWeight: 300,
+    });
+    await expect(container.update({ BlkioDeviceReadBps: [{ Path: "/dev/null", Rate: 1 }] })).rejects.toThrow(
+      "/dev/null is no block device of the host",
+    );
+    await container.remove({ force: true });
+  });
+
   test("leaves what nobody asked for as it was asked", async () => {
     const id = await engine.run(["sleep", "1000"]);
     expect((await engine.inspect(id)).HostConfig).toMatchObject({

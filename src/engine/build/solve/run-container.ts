@@ -5,6 +5,7 @@ import { TscomposeError, errorMessage } from "../../../errors.ts";
 import { spawnPiped } from "../../../host/child.ts";
 import { runCommand } from "../../../host/command.ts";
 import { UndoStack } from "../../../host/undo-stack.ts";
+import { placeCgroup } from "../../containers/cgroup-place.ts";
 import { Container } from "../../containers/container.ts";
 import type { ContainerContext } from "../../containers/context.ts";
 import { never, newState } from "../../containers/create/create.ts";
@@ -151,6 +152,7 @@ export async function runContainer(ctx: ContainerContext, roots: BuildRoots, req
         shared: undefined,
       },
       ipc: { namespace: "new", sharedMemory: undefined },
+      cgroup: placeCgroup(ctx, container, "build"),
     });
     await ensureAppArmor(spec);
     writeRuntimeSpec(paths, asStep(spec, request));

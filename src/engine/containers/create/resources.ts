@@ -1,6 +1,7 @@
 /** The limits of a request: defaults, ranges, and whether this host can apply them. Pure. Source: Docker's error texts;
  *  cgroups(7); engine-api.md section 10. */
 import { TscomposeError } from "../../../errors.ts";
+import { slicePath } from "../../runtime/cgroup-driver.ts";
 import type { HostProfile } from "../../runtime/host-profile.ts";
 import type { HostConfig, Resources } from "../../types.ts";
 import { checkRealtime } from "../realtime.ts";
@@ -66,6 +67,7 @@ export function checkResources(
   if (config.CgroupParent && !/^[a-zA-Z0-9/_.@:-]+$/.test(config.CgroupParent)) {
     throw invalid(`invalid cgroup parent: ${config.CgroupParent}`);
   }
+  if (config.CgroupParent && host.cgroupDriver === "systemd") slicePath(config.CgroupParent);
   const warnings: string[] = [];
   if (config.OomKillDisable === true && (config.Memory ?? 0) === 0) {
     warnings.push(

@@ -8,6 +8,7 @@ export const allCapabilities = (1n << 41n) - 1n;
 export function hostProfile(change: Partial<HostProfile> = {}): HostProfile {
   const controllers = ["memory", "cpu", "cpuset", "pids", "blkio", "freezer", "devices"];
   return {
+    cgroupDriver: "cgroupfs",
     arch: "x64",
     capabilities: allCapabilities,
     hardLimits: {},

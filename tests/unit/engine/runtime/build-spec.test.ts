@@ -17,7 +17,7 @@ function build(
     record: record({ config: { ...base.config, ...config }, hostConfig: { ShmSize: 67_108_864, ...hostConfig } }),
     host: hostProfile(),
     rootfs: "/root",
-    cgroupPath: "/tscompose-x/a",
+    cgroup: { specified: "/tscompose-x/a", annotations: {} },
     user: { uid: 0, gid: 0, additionalGids: [], home: "/root" },
     namespaces: { network: "/proc/1/fd/9", ipc: "new", pid: "new", uts: "new", cgroup: "host", user: "host" },
     devices: planDevices({ privileged: false, devices: [], rules: [] }),

@@ -23,7 +23,14 @@ describe("compiled seccomp filters", () => {
 
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "filters-"));
-    runtime = { name: "crun", path: process.execPath, stateDir: join(root, "oci"), note: "", names: ["crun"] };
+    runtime = {
+      name: "crun",
+      path: process.execPath,
+      stateDir: join(root, "oci"),
+      note: "",
+      systemdCgroups: false,
+      names: ["crun"],
+    };
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
