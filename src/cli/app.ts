@@ -1,5 +1,6 @@
 /** What a command needs, made when it first asks for it: the engine, the project, progress. The composition root of the process. */
 import type { Docker } from "../client/docker.ts";
+import { usesApiSocket, withApiSocket } from "../compose/api-socket.ts";
 import type { ComposeContext, ProjectReference } from "../compose/context.ts";
 import { TscomposeError } from "../errors.ts";
 import type { LoadOptions } from "../spec/load-options.ts";
@@ -63,7 +64,10 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
   };
   const loadProject = async (selection: ProjectSelection = {}): Promise<Project> => {
     const { load } = await import("./load.ts");
-    return await load(loadOptions(globals, terminal, selection), warn, selection.command);
+    const project = await load(loadOptions(globals, terminal, selection), warn, selection.command);
+    if (selection.command !== "up" || !usesApiSocket(project)) return project;
+    const { apiAccess } = await import("./api-access.ts");
+    return withApiSocket(project, await apiAccess(globals, terminal.environment));
   };
   return {
     globals,

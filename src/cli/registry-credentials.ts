@@ -25,6 +25,41 @@ export async function registryCredentials(
   return found === undefined ? undefined : { ...found, serveraddress: serverAddress(registry) };
 }
 
+/** Docker's configuration file with all that is known of registries, also what helpers keep, and nothing else of it.
+ *  @throws request/invalid for a file that is not JSON */
+export async function credentialFile(environment: Environment): Promise<string> {
+  const config = await readConfig(configPath(environment));
+  const helpers = config["credHelpers"];
+  const named = [...Object.keys(authsOf(config)), ...Object.keys(isRecord(helpers) ? helpers : {})];
+  const store = config["credsStore"];
+  const listed = typeof store === "string" && store !== "" ? await listOf(store, environment) : [];
+  const auths: Record<string, Readonly<Record<string, string>>> = {};
+  for (const key of new Set([...named, ...listed])) {
+    const host = key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+    const found = await registryCredentials(environment, key === dockerHubKey ? "docker.io" : host);
+    if (found === undefined) continue;
+    const { username, password, identitytoken } = found;
+    auths[key] = {
+      ...(username === undefined ? {} : { auth: Buffer.from(`${username}:${password ?? ""}`).toString("base64") }),
+      ...(identitytoken === undefined ? {} : { identitytoken }),
+    };
+  }
+  return `${JSON.stringify({ auths }, undefined, "\t")}\n`;
+}
+
+/** Registries that a helper knows; none where it cannot tell. */
+async function listOf(helper: string, environment: Environment): Promise<readonly string[]> {
+  try {
+    const known = JSON.parse(await runHelper(helper, "list", { input: "", env: environment })) as unknown;
+    return isRecord(known) ? Object.keys(known) : [];
+  } catch {
+    return [];
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** How docker names a registry where credentials are kept. */
 export function serverAddress(registry: string): string {
   return registry === "docker.io" ? dockerHubKey : registry;

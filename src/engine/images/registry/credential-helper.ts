@@ -1,4 +1,4 @@
-/** Programs that keep credentials: `docker-credential-NAME get|store|erase`. Input by stdin, never as an argument; bounded in time
+/** Programs that keep credentials: `docker-credential-NAME get|store|erase|list`. Input by stdin, never as an argument; bounded in time
  *  and output; with the environment that key rings need and no more. Source: docker-credential-helpers, README. */
 import { TscomposeError } from "../../../errors.ts";
 import type { Environment } from "./credentials.ts";
@@ -27,7 +27,7 @@ export function assertHelperName(name: string): void {
  *  @throws request/invalid for its name; host/command-failed */
 export async function runHelper(
   name: string,
-  verb: "get" | "store" | "erase",
+  verb: "get" | "store" | "erase" | "list",
   { input, env }: { readonly input: string; readonly env: Environment },
 ): Promise<string> {
   assertHelperName(name);
