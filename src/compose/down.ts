@@ -1,6 +1,6 @@
 import { imageName, isGeneratedName } from "../planner/names.ts";
 import type { ObservedContainer, ObservedNetwork, ObservedVolume } from "../planner/observed.ts";
-import { observe } from "../planner/observe.ts";
+import { observe, observeHookContainers } from "../planner/observe.ts";
 import type { Plan } from "../planner/plan.ts";
 import { planTeardown, teardownGraph } from "../planner/teardown.ts";
 import type { Project } from "../spec/model.ts";
@@ -55,9 +55,16 @@ export async function planDown(
   reference: ProjectReference,
   options: DownOptions,
 ): Promise<Plan> {
-  const observed = await observe(context.docker, { project: reference.name, images: [], signal: context.signal });
+  const [observed, hooks] = await Promise.all([
+    observe(context.docker, { project: reference.name, images: [], signal: context.signal }),
+    observeHookContainers(context.docker, reference.name, context.signal),
+  ]);
   checkServices(reference, observed.containers, options.services);
-  const containers = observed.containers.filter((container) => isMeant(reference, container, options));
+  const { services } = options;
+  const containers = [
+    ...observed.containers.filter((container) => isMeant(reference, container, options)),
+    ...hooks.filter(({ service }) => services.length === 0 || services.includes(service)),
+  ];
   const { project, name } = reference;
   return planTeardown({
     containers,

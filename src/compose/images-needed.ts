@@ -38,7 +38,7 @@ export function imagesNeeded(
       platform: spec.platform ?? known?.platform,
     });
   }
-  for (const reference of mountedImages(project)) {
+  for (const reference of [...mountedImages(project), ...hookImages(project)]) {
     if (needs.has(reference)) continue;
     const action = images.has(reference) ? "none" : "pull";
     needs.set(reference, { reference, services: [], action, optional: false, platform: undefined });
@@ -53,12 +53,18 @@ function mountedImages(project: Project): readonly string[] {
   return volumes.filter(({ type }) => type === "image").map(({ source = "" }) => source);
 }
 
+/** Of `pre_start` hooks that name one. */
+function hookImages(project: Project): readonly string[] {
+  const hooks = Object.values(project.services).flatMap((spec) => spec.pre_start ?? []);
+  return [...new Set(hooks.flatMap(({ image }) => image ?? []))];
+}
+
 /** References of `imagesNeeded`, before it is known which are there. */
 export function imageReferences(project: Project): readonly string[] {
   const own = Object.entries(project.services)
     .filter(([, spec]) => spec.provider === undefined)
     .map(([name, spec]) => imageName(project, name, spec));
-  return [...new Set([...own, ...mountedImages(project)])];
+  return [...new Set([...own, ...mountedImages(project), ...hookImages(project)])];
 }
 
 function actionFor(

@@ -5,7 +5,7 @@ import { observeContainers } from "../planner/observe.ts";
 import type { WaitCondition } from "../planner/operation.ts";
 import { createPerformer } from "../planner/perform.ts";
 import { PlanBuilder, type Plan } from "../planner/plan.ts";
-import { planHooks, specOf } from "../planner/plan-hooks.ts";
+import { planHooks, planPreStart, specOf } from "../planner/plan-hooks.ts";
 import { existing, isUp } from "../planner/reconcile-context.ts";
 import { teardownGraph } from "../planner/teardown.ts";
 import { createContainerWatch } from "../planner/wait.ts";
@@ -95,11 +95,15 @@ export function planStart(
       if (condition === "service_started" || !there) return started.get(name) ?? [];
       return [waitFor(name, condition, `${service} depends on it`)];
     });
+    const [first] = own;
+    const spec = specOf(reference.project, service);
+    const idle = first !== undefined && !all.some((one) => one.service === service && !one.oneoff && isUp(one));
+    const prepared = idle ? planPreStart(plan, { service, spec, container: existing(first) }, before) : before;
     const nodes = own
       .filter((container) => !isUp(container))
       .flatMap((one) => {
-        const [container, spec] = [existing(one), specOf(reference.project, service)];
-        const start = plan.add({ kind: "start-container", service, container, cause: `it is ${one.state}` }, before);
+        const container = existing(one);
+        const start = plan.add({ kind: "start-container", service, container, cause: `it is ${one.state}` }, prepared);
         return planHooks(plan, { service, spec, container, phase: "post_start" }, [start]);
       });
     started.set(service, nodes.length > 0 ? nodes : before);

@@ -74,6 +74,7 @@ const wordsOf: Readonly<Record<OperationKind, readonly [string, string] | undefi
   "remove-container": ["Removing", "Removed"],
   "rename-container": undefined,
   "run-hook": undefined,
+  "run-pre-start": undefined,
   "wait-service": ["Waiting", "Healthy"],
 };
 
@@ -107,6 +108,7 @@ function subjectOf(operation: Exclude<Operation, { readonly kind: "wait-service"
     case "remove-container":
     case "rename-container":
     case "run-hook":
+    case "run-pre-start":
       return { kind: "Container", name: operation.container.name };
   }
 }

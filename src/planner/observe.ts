@@ -37,7 +37,8 @@ export async function observe(docker: Docker, { project, images, signal }: Obser
   };
 }
 
-/** By name, one-offs and ended ones included; `service`: of this one only. */
+/** By name, one-offs and ended ones included; without those of `pre_start` hooks, which belong to nobody but `down`. `service`: of this
+ *  one only. */
 export async function observeContainers(
   docker: Docker,
   project: string,
@@ -48,7 +49,19 @@ export async function observeContainers(
     label: [`${label.project}=${project}`, ...(service === undefined ? [] : [`${label.service}=${service}`])],
   };
   const containers = await docker.listContainers({ all: true, filters, abortSignal: signal });
-  return containers.map(observedContainer).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const own = containers.filter(({ Labels }) => Labels[label.hook] === undefined);
+  return own.map(observedContainer).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Containers of `pre_start` hooks that failed, or of an `up` that was killed. */
+export async function observeHookContainers(
+  docker: Docker,
+  project: string,
+  signal: AbortSignal,
+): Promise<readonly ObservedContainer[]> {
+  const filters = { label: [`${label.project}=${project}`, label.hook] };
+  const containers = await docker.listContainers({ all: true, filters, abortSignal: signal });
+  return containers.map(observedContainer);
 }
 
 /** Those that are there. */

@@ -87,6 +87,15 @@ export type Operation =
       readonly cause: string;
     }
   | {
+      readonly kind: "run-pre-start";
+      readonly service: string;
+      /** The first replica, whose volumes the hook shares. */
+      readonly container: ContainerRef;
+      readonly index: number;
+      readonly hook: Hook;
+      readonly cause: string;
+    }
+  | {
       readonly kind: "remove-container";
       readonly service: string;
       readonly container: ContainerRef;
@@ -133,6 +142,7 @@ export function describeResource(operation: Operation): string {
     case "start-container":
     case "stop-container":
     case "run-hook":
+    case "run-pre-start":
     case "remove-container":
     case "rename-container":
       return `container ${operation.container.name}`;
@@ -161,6 +171,8 @@ export function describeAction(operation: Operation): string {
       return operation.timeoutSeconds === undefined ? "stop" : `stop within ${operation.timeoutSeconds} s`;
     case "run-hook":
       return `run ${operation.phase}[${operation.index}] in`;
+    case "run-pre-start":
+      return `run pre_start[${operation.index}] before`;
     case "rename-container":
       return `rename to ${operation.name}`;
     case "wait-service":

@@ -13,6 +13,7 @@ import type { ObservedImage } from "./observed.ts";
 import type { ContainerRef, Operation } from "./operation.ts";
 import type { PlanNode } from "./plan.ts";
 import { resolveReferences } from "./resolve-references.ts";
+import { runPreStart } from "./run-pre-start.ts";
 import { runHook } from "./run-hook.ts";
 import { explainFailure } from "./explain-failure.ts";
 import type { ContainerWatch } from "./wait.ts";
@@ -76,6 +77,12 @@ async function perform(context: PerformContext, operation: Operation, run: RunSc
       return await unlessGone("container/not-found", () =>
         runHook(docker, { ...operation, id: idOf(operation.container), signal: run.signal }),
       );
+    case "run-pre-start": {
+      const replica = idOf(operation.container);
+      const { index, hook, service } = operation;
+      await runPreStart(docker, { ...serviceOf(context, service), service, index, hook, replica, signal: run.signal });
+      return {};
+    }
     case "remove-container":
       return await removeContainer(docker, idOf(operation.container), operation);
     case "rename-container":

@@ -25,6 +25,22 @@ export function planHooks(
   return after;
 }
 
+/** Adds a node for each `pre_start` hook of the service, one after the other; `container`: its first replica.
+ *  @returns the node after which all have run; `before` where there is none */
+export function planPreStart(
+  plan: PlanBuilder,
+  target: { readonly service: string; readonly spec: Service | undefined; readonly container: ContainerRef },
+  before: readonly (number | undefined)[],
+): readonly (number | undefined)[] {
+  const { service, spec, container } = target;
+  let after = before;
+  for (const [index, hook] of (spec?.pre_start ?? []).entries()) {
+    const cause = `pre_start of ${service}`;
+    after = [plan.add({ kind: "run-pre-start", service, container, index, hook, cause }, after)];
+  }
+  return after;
+}
+
 /** Also of a service that a profile leaves out: its containers may still run. */
 export function specOf(project: Project | undefined, service: string): Service | undefined {
   return project?.services[service] ?? project?.disabledServices[service];

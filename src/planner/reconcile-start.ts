@@ -4,7 +4,7 @@ import type { Graph } from "./graph.ts";
 import { replicas } from "./names.ts";
 import type { ObservedContainer } from "./observed.ts";
 import type { WaitCondition } from "./operation.ts";
-import { planHooks } from "./plan-hooks.ts";
+import { planHooks, planPreStart } from "./plan-hooks.ts";
 import { isUp, type ReconcileContext } from "./reconcile-context.ts";
 import type { PlannedService, Replica } from "./reconcile-services.ts";
 
@@ -25,6 +25,7 @@ export function reconcileStart(
     if (current === undefined) continue;
     const ready = dependencyNodes({ context, planned, started, waits }, current);
     const nodes: number[] = [];
+    const prepared = preStartNodes(context, current, ready);
     for (const replica of current.replicas) {
       if (keepsRunning(context, replica)) {
         kept.push(replica.name);
@@ -34,7 +35,7 @@ export function reconcileStart(
       const start = context.plan.add({ kind: "start-container", service, container, cause: startCause(replica) }, [
         ...replica.ready,
         context.stops.get(replica.observed?.id ?? ""),
-        ...ready,
+        ...prepared,
       ]);
       nodes.push(...planHooks(context.plan, { service, spec: current.spec, container, phase: "post_start" }, [start]));
     }
@@ -43,6 +44,19 @@ export function reconcileStart(
   }
   if (context.options.wait) planFinalWaits({ context, planned, started, waits });
   return kept;
+}
+
+/** Before the first replica is started, and only where none runs on. */
+function preStartNodes(
+  context: ReconcileContext,
+  { service, spec, replicas: all }: PlannedService,
+  ready: readonly number[],
+): readonly (number | undefined)[] {
+  const [first] = all;
+  if (first === undefined || all.some((replica) => keepsRunning(context, replica))) return ready;
+  const before = all.flatMap(({ ready: made, observed }) => [...made, context.stops.get(observed?.id ?? "")]);
+  const container = { ...first.ref, name: first.name };
+  return planPreStart(context.plan, { service, spec, container }, [...before, ...ready]);
 }
 
 interface StartScope {

@@ -122,12 +122,12 @@ check "update of a running container" "[] 30 250000000 83886080" "$(node ask.cjs
 check "update reaches the kernel" "30 25000 100000 83886080" "$(inside limited sh -c 'cd /sys/fs/cgroup; echo $(cat pids.max cpu.max memory.max)')"
 echo 25 > "$(echo /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope/container)/pids.max"
 check "inspect reads the kernel" "25 250000000 83886080" "$(node ask.cjs)"
-check "a share that is changed counts among the scopes" 40 "$(cat /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope/cpu.weight)"
+check "a share that is changed counts among the scopes" 39 "$(cat /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope/cpu.weight)"
 check "groups are systemd's" systemd "$(node ask.cjs driver)"
 check "a cgroup parent is a slice" 1 "$(ls -d /sys/fs/cgroup/shop.slice/shop-front.slice/tscompose-*.scope/container | wc -l)"
 check "systemd's own bound does not count" max "$(cat /sys/fs/cgroup/shop.slice/shop-front.slice/tscompose-*.scope/pids.max)"
 systemctl daemon-reload
-check "limits stay when systemd reads its configuration again" "25 25000 100000 83886080 40" "$(cd /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope; echo $(cat container/pids.max container/cpu.max container/memory.max cpu.weight))"
+check "limits stay when systemd reads its configuration again" "25 25000 100000 83886080 39" "$(cd /sys/fs/cgroup/system.slice/tscompose-*-"$($tscompose ps -q limited)".*.scope; echo $(cat container/pids.max container/cpu.max container/memory.max cpu.weight))"
 check "devices stay closed then" yes "$(inside limited sh -c 'mknod /dev/m c 1 1 && cat /dev/m' 2>&1 | grep -q 'not permitted' && echo yes)"
 printf 'services: {s: {image: "busybox:latest", cgroup_parent: /front}}' > refused.yaml
 check "a cgroup parent that is no slice is refused" yes "$($tscompose -p refused -f refused.yaml up -d 2>&1 | grep -q 'valid slice named as "xxx.slice"' && echo yes)"

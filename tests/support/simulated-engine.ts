@@ -119,6 +119,7 @@ export function simulate(project: Project, observed: ObservedState, plan: Plan):
       case "remove-image":
       case "wait-service":
       case "run-hook":
+      case "run-pre-start":
         break;
     }
   }
