@@ -142,6 +142,22 @@ check "exec after kill -9 of the engine" adopted "$(inside default echo adopted)
 . /mnt/repo/tests/scenarios/guest-networks.sh
 $tscompose down -v -t 0 || echo "FAIL down"
 $tscompose engine stop
+# A file system with project quotas, which the machine of the other tests has not.
+truncate -s 256M /root/quota.img && mkfs.ext4 -q -O quota,project -E quotatype=prjquota /root/quota.img
+mkdir /quota && mount -o loop,prjquota /root/quota.img /quota || echo "FAIL mount with quotas"
+cat > bounded.yaml <<'YAML'
+services:
+  bounded:
+    image: busybox:latest
+    storage_opt: {size: 16m}
+    command: [sh, -c, "dd if=/dev/zero of=/f bs=64k count=128 2> /dev/null && echo eight; dd if=/dev/zero of=/g bs=64k count=256 2> /dev/null || echo full; df -k / | sed -n 's/^overlay *//p' | cut -d' ' -f1"]
+YAML
+second="env TSCOMPOSE_DATA_ROOT=/quota/data TSCOMPOSE_RUN_ROOT=/run/second $tscompose"
+$second load -q -i /mnt/repo/.cache/images/busybox.tar || echo "FAIL load"
+check "a size of the root bites" "eight full 16384" "$(echo $($second -p bounded -f bounded.yaml up --no-log-prefix 2> /dev/null | grep -E '^(eight|full|[0-9]+)$'))"
+$second -p bounded -f bounded.yaml down -t 0 > /dev/null 2>&1 || echo "FAIL down"
+$second engine stop
+umount /quota || echo "FAIL something still uses the file system"
 check "no cgroup is left" "" "$(find /sys/fs/cgroup -name '*tscompose*')"
 check "no scope is left" "" "$(systemctl list-units --all --plain --no-legend 'tscompose-*')"
 check "no link is left" 1 "$(ip -o link | wc -l)"

@@ -18,7 +18,7 @@ describe("on cgroup v2 under systemd", () => {
       const outcome = await finish(child);
       const output = readFileSync(join(results, "output"), "utf8");
       expect(`${outcome.stderr}${output}`).not.toMatch(/^FAIL/m);
-      expect(output.match(/^ok /gm)?.length).toBeGreaterThanOrEqual(66);
+      expect(output.match(/^ok /gm)?.length).toBeGreaterThanOrEqual(75);
     } finally {
       rmSync(results, { recursive: true, force: true });
     }

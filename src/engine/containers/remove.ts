@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { errorMessage, TscomposeError } from "../../errors.ts";
 import { containerAttributes } from "../events.ts";
+import { takeStorageLimit } from "./storage-size.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 
@@ -44,9 +45,11 @@ async function remove(
   container.update({ status: "removing" });
   await container.forget();
   rmSync(paths.record, { force: true });
+  const freeLimit = takeStorageLimit(container, ctx.roots.dataRoot);
   const attempts = [paths.bundle, paths.dir].map((path) => rm(path, { recursive: true, force: true }));
   const failed = (await Promise.allSettled(attempts)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw leftDead(container, failed.reason);
+  freeLimit();
   ctx.images.release(record.imageId, container.id);
   ctx.registry.delete(container);
   ctx.rootfs.forget(container);

@@ -19,6 +19,7 @@ import { mountOverlay, unmountOverlay, unmountOverlayLater } from "../../host/ov
 import type { ImageStore } from "../images/types.ts";
 import type { Container } from "./container.ts";
 import { keepEtc } from "./etc-directory.ts";
+import { limitStorage } from "./storage-size.ts";
 import type { UserNamespaces } from "./user-namespaces.ts";
 
 interface Layers {
@@ -50,12 +51,14 @@ export class RootFilesystems {
     makeInitLayer(this.buildLayer, buildFiles);
   }
 
-  /** Directories for a new container. */
-  create({ paths, record }: Container): void {
+  /** Directories for a new container. @throws host/unsupported for a limit of their size that the file system cannot have */
+  create(container: Container): void {
+    const { paths, record } = container;
     for (const path of [paths.upper, paths.work, paths.root]) mkdirSync(path, { mode: 0o755 });
     chmodSync(paths.upper, 0o755); // it is the container's "/", whatever the umask
     const { uid, gid } = ownerOutside(record.userNamespace, { uid: 0, gid: 0 });
     if (record.userNamespace !== undefined) chownSync(paths.upper, uid, gid);
+    limitStorage(container);
     const { layerDirs } = this.#images.resolve(record.imageId);
     keepEtc(paths.upper, layerDirs.toReversed(), (owner) => ownerOutside(record.userNamespace, owner));
   }

@@ -185,6 +185,7 @@ const rows: Readonly<Record<string, Row | { readonly testedIn: string }>> = {
   ),
   CpuRealtimePeriod: { testedIn: "below: it depends on what the groups above have to give" },
   CpuRealtimeRuntime: { testedIn: "below" },
+  StorageOpt: { testedIn: "below, where it is refused; on a file system with project quotas in scenarios/cgroup-v2" },
   PidsLimit: row({ PidsLimit: 33 }, `${cg}; cat pids/pids.max`, "33"),
   Ulimits: row({ Ulimits: [{ Name: "nofile", Soft: 64, Hard: 128 }] }, "ulimit -Sn; ulimit -Hn", "64\n128"),
 };
@@ -192,7 +193,6 @@ const rows: Readonly<Record<string, Row | { readonly testedIn: string }>> = {
 /** Fields that are refused, with a value that somebody might send. */
 const refused: Readonly<Record<string, object>> = {
   Cgroup: { Cgroup: "container:neighbour" },
-  StorageOpt: { StorageOpt: { size: "1g" } },
   CpuCount: { CpuCount: 1 },
   CpuPercent: { CpuPercent: 50 },
   IOMaximumIOps: { IOMaximumIOps: 10 },
@@ -227,6 +227,11 @@ test("every field of Docker's API and of the engine's type has a row, and each r
   expect(declaredFields().length).toBeGreaterThan(65);
   expect(declaredFields().filter((field) => !all.has(field))).toEqual([]);
   expect(Object.keys(rows).toSorted()).toEqual([...honouredFields].toSorted());
+});
+
+test("a size of the root is refused where the file system has no project quotas, with the reason and what to do", async () => {
+  const wish = engine.create(["true"], { StorageOpt: { size: "1g" } });
+  await expect(wish).rejects.toThrow(/HostConfig.StorageOpt cannot be applied: the \w+ of \S+ \(.*\) .*project quotas/);
 });
 
 test.each(Object.entries(refused))("%s is refused at create, by its name", async (field, host) => {

@@ -13,6 +13,7 @@ import { parseId } from "../../runtime/user.ts";
 import { planLog } from "../../streams/log-config.ts";
 import type { HostConfig } from "../../types.ts";
 import { checkModes } from "./modes.ts";
+import { storageSize } from "../storage-size.ts";
 import { checkResources, normaliseResources } from "./resources.ts";
 import { checkRestartPolicy, normaliseRestartPolicy } from "./restart-policy-request.ts";
 import { checkSysctls } from "./sysctls.ts";
@@ -64,14 +65,13 @@ export const honouredFields: ReadonlySet<string> = new Set(
     "Mounts MaskedPaths ReadonlyPaths Init CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice " +
     "BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota " +
     "CpusetCpus CpusetMems Devices DeviceCgroupRules MemoryReservation MemorySwap MemorySwappiness " +
-    "OomKillDisable PidsLimit Ulimits DeviceRequests CpuRealtimePeriod CpuRealtimeRuntime"
+    "StorageOpt OomKillDisable PidsLimit Ulimits DeviceRequests CpuRealtimePeriod CpuRealtimeRuntime"
   ).split(" "),
 );
 
 /** Fields that have a reason of their own to be refused. */
 const refusals: Readonly<Record<string, string>> = {
   Cgroup: "joining another container's cgroup is not supported",
-  StorageOpt: "a size limit for the root file system is not supported",
   CpuCount: "it is for Windows containers",
   CpuPercent: "it is for Windows containers",
   IOMaximumIOps: "it is for Windows containers",
@@ -94,6 +94,7 @@ export function checkHostConfig(config: HostConfig, context: HostConfigContext):
   checkRuntime(config, runtimes);
   checkRestartPolicy(config.RestartPolicy, config.AutoRemove === true);
   planLog(config.LogConfig);
+  storageSize(config);
   checkModes(config);
   checkSysctls(config);
   checkSecurity(config, host);

@@ -32,7 +32,8 @@ test("what a plain docker CLI sends is accepted and filled in as Docker does", (
 
 describe("each field is honoured or refused by its name", () => {
   test.each<[string, HostConfig]>([
-    ["StorageOpt", { StorageOpt: { size: "10G" } }],
+    ["StorageOpt", { StorageOpt: { size: "10 apples" } }],
+    ["StorageOpt", { StorageOpt: { colour: "red" } }],
     ["Cgroup", { Cgroup: "container:x" }],
     ["UsernsMode", { UsernsMode: "remap" }],
     ["CpuCount", { CpuCount: 2 }],
