@@ -66,7 +66,7 @@ describe("SOURCE_DATE_EPOCH", () => {
   });
 });
 
-describe("kill -9 in the middle of a build", () => {
+describe("B-02 kill -9 in the middle of a build", () => {
   it("leaves nothing behind, and the next build is right", async () => {
     const before = await takeSnapshot();
     const engine = await EngineProcess.start();

@@ -367,7 +367,7 @@ describe("limits (I-18, I-19)", () => {
     await expect(unpack(many, { ...defaultLimits, maxEntries: 10 })).rejects.toThrow("more than 10 entries");
   });
 
-  test("sparse files, wrong checksums, cut archives and negative sizes are refused", async () => {
+  test("I-18, I-24 sparse files, wrong checksums, cut archives and negative sizes are refused", async () => {
     const good = makeTar({ name: "a", content: "x".repeat(600) });
     const sparse = Buffer.from(good);
     sparse.write("S", 156, "latin1");

@@ -14,7 +14,7 @@ describe(".dockerignore text", () => {
   });
 });
 
-describe("what an ignore pattern matches", () => {
+describe("B-03 what an ignore pattern matches", () => {
   it.each<[readonly string[], string, boolean]>([
     [["a"], "a", true],
     [["a"], "a/b/c", true],

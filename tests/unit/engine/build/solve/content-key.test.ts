@@ -42,7 +42,7 @@ const secret: StepSecret = {
 const key = (change: Partial<RunStep> = {}, changedFacts: Partial<KeyFacts> = {}): string =>
   contentKey({ ...step, ...change }, { ...facts, ...changedFacts });
 
-describe("contentKey", () => {
+describe("B-16 contentKey", () => {
   it.each<[string, Partial<RunStep>]>([
     ["its number", { id: 9 }],
     ["its title", { title: "[3/3] RUN make" }],
