@@ -2,6 +2,8 @@
 // their list), dist/named.cjs for those where no compose file needs to be read, dist/engine.cjs for the engine process (`engine serve`), and dist/layer-worker.cjs for its threads. One file to
 // read, with V8's code cache beside it and without the half that only the engine needs, makes a command start some 100 ms sooner
 // than loading the modules one by one; without what only changing commands need, 10 ms sooner still.
+// A start-up snapshot (`node --snapshot-blob`) would save as much again, and Node cannot fall back from one: it ends with an error
+// where the blob does not fit its build, its V8 flags (NODE_OPTIONS) or the features of the CPU.
 import { build } from "esbuild";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
