@@ -40,7 +40,7 @@ async function measureTar(
   let tarBytes = 0;
   let pauseAt = bytesBetweenPauses;
   const counted = { fileBytes: 0 };
-  for (const chunk of packDirectory(directory, counted)) {
+  for (const chunk of packDirectory(directory, { count: counted })) {
     hash.update(chunk);
     tarBytes += chunk.length;
     if (tarBytes < pauseAt) continue;

@@ -6,9 +6,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
-  fstatSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -17,10 +15,10 @@ import {
   rmdirSync,
   symlinkSync,
   writeSync,
-  type BigIntStats,
 } from "node:fs";
 import { TscomposeError, errnoOf } from "../../../errors.ts";
 import { fchmodat, mknodat, O_DIRECTORY, O_NOFOLLOW, utimensat } from "../../../host/libc.ts";
+import { statxAt, statxOf, typeOf, type FileStat } from "../../../host/statx.ts";
 import { removeTree } from "../../images/layers/remove-tree.ts";
 import { joinTree, shown } from "../files/tree.ts";
 import type { Tree } from "../files/tree.ts";
@@ -41,10 +39,6 @@ const entriesBetweenPauses = 2048;
 /** A file that was written so short a time before it was read may be written again without a new time. */
 const racyMs = 100;
 
-function stampOf(stat: BigIntStats): string {
-  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.mode}`;
-}
-
 export class Mirror {
   readonly #source: number;
   readonly #target: Tree;
@@ -58,7 +52,7 @@ export class Mirror {
   readonly #onChange: () => void;
   #changed = false;
   #entries = 0;
-  #bytes = 0n;
+  #bytes = 0;
 
   constructor(
     options: { readonly source: number; readonly target: Tree; readonly matcher: PatternMatcher | undefined },
@@ -79,7 +73,7 @@ export class Mirror {
     return {
       index: { id, state: this.#changed ? state + 1 : state, files: this.#files },
       changed: this.#changed,
-      bytes: Number(this.#bytes),
+      bytes: this.#bytes,
     };
   }
 
@@ -96,13 +90,13 @@ export class Mirror {
     const wanted = new Set<string>();
     const present = this.#target.list(path);
     for (const name of names) {
-      const full = Buffer.from(below + name, "latin1");
-      const stat = lstatSync(full, { bigint: true, throwIfNoEntry: false });
+      const stat = statxAt(fd, Buffer.from(`${name}\0`, "latin1"));
       if (stat === undefined) continue;
+      const full = below + name;
       const child = joinTree(path, name);
       const match = this.#matcher?.matchesBelow(shown(child), state);
       const ignored = match?.matched === true;
-      if (stat.isDirectory()) {
+      if (typeOf(stat) === constants.S_IFDIR) {
         if (ignored && this.#matcher?.hasExclusions !== true) continue;
         if (await this.#subdirectory(full, child, { stat, ignored, state: match?.state })) wanted.add(name);
       } else if (!ignored && this.#entry(full, child, stat)) wanted.add(name);
@@ -118,13 +112,13 @@ export class Mirror {
   }
 
   async #subdirectory(
-    full: Buffer,
+    full: string,
     path: string,
     {
       stat,
       ignored,
       state,
-    }: { readonly stat: BigIntStats; readonly ignored: boolean; readonly state: MatchState | undefined },
+    }: { readonly stat: FileStat; readonly ignored: boolean; readonly state: MatchState | undefined },
   ): Promise<boolean> {
     const fd = openIn(full, O_DIRECTORY);
     if (fd === undefined) return false;
@@ -152,11 +146,11 @@ export class Mirror {
     return true;
   }
 
-  #describe(path: string, stat: BigIntStats): void {
+  #describe(path: string, stat: FileStat): void {
     const existing = this.#target.stat(path);
     if (existing === undefined) return;
-    const seconds = stat.mtimeNs / 1_000_000_000n;
-    const mode = Number(stat.mode) & 0o7777;
+    const seconds = BigInt(stat.seconds);
+    const mode = stat.mode & 0o7777;
     const same = (Number(existing.mode) & 0o7777) === mode;
     if (!same) {
       this.#willChange();
@@ -167,17 +161,18 @@ export class Mirror {
   }
 
   /** @returns false for what is no part of a context: sockets, devices */
-  #entry(full: Buffer, path: string, stat: BigIntStats): boolean {
-    if (stat.isSymbolicLink()) return this.#link(full, path, stat);
-    if (stat.isFIFO()) return this.#fifo(path, stat);
-    if (!stat.isFile()) return false;
-    const inode = `${stat.dev}:${stat.ino}`;
-    const first = stat.nlink > 1n ? this.#links.get(inode) : undefined;
+  #entry(full: string, path: string, stat: FileStat): boolean {
+    const type = typeOf(stat);
+    if (type === constants.S_IFLNK) return this.#link(full, path, stat);
+    if (type === constants.S_IFIFO) return this.#fifo(path, stat);
+    if (type !== constants.S_IFREG) return false;
+    const inode = stat.nlink > 1 ? stat.identity() : "";
+    const first = stat.nlink > 1 ? this.#links.get(inode) : undefined;
     const known = this.#before.files.get(path);
-    if (known !== undefined && known.stamp === stampOf(stat)) this.#files.set(path, known);
+    if (known !== undefined && known.stamp === stat.stamp()) this.#files.set(path, known);
     else if (first !== undefined) return this.#hardLink(first, path);
     else if (!this.#file(full, path)) return false;
-    if (stat.nlink > 1n && first === undefined) this.#links.set(inode, path);
+    if (stat.nlink > 1 && first === undefined) this.#links.set(inode, path);
     if (first === undefined) this.#bytes += stat.size;
     return true;
   }
@@ -194,18 +189,18 @@ export class Mirror {
     return true;
   }
 
-  #link(full: Buffer, path: string, stat: BigIntStats): boolean {
-    const link = readlinkSync(full, { encoding: "latin1" });
+  #link(full: string, path: string, stat: FileStat): boolean {
+    const link = readlinkSync(Buffer.from(full, "latin1"), { encoding: "latin1" });
     const existing = this.#target.stat(path);
     if (existing?.isSymbolicLink() === true && this.#target.link(path) === link) return true;
     this.#willChange();
     if (existing !== undefined) this.#remove(path);
     symlinkSync(Buffer.from(link, "latin1"), this.#target.path(path));
-    utimensat(this.#target.fd, Buffer.from(path, "latin1"), { sec: stat.mtimeNs / 1_000_000_000n, nsec: 0 });
+    utimensat(this.#target.fd, Buffer.from(path, "latin1"), { sec: BigInt(stat.seconds), nsec: 0 });
     return true;
   }
 
-  #fifo(path: string, stat: BigIntStats): boolean {
+  #fifo(path: string, stat: FileStat): boolean {
     if (this.#target.stat(path)?.isFIFO() !== true) {
       this.#willChange();
       if (this.#target.stat(path) !== undefined) this.#remove(path);
@@ -215,20 +210,20 @@ export class Mirror {
     return true;
   }
 
-  #file(full: Buffer, path: string): boolean {
+  #file(full: string, path: string): boolean {
     this.#willChange();
     for (let attempt = 0; attempt < 3; attempt += 1) {
       const fd = openIn(full, 0);
       if (fd === undefined) return false;
       try {
-        const before = fstatSync(fd, { bigint: true });
-        if (!before.isFile()) return false;
+        const before = statxOf(fd);
+        if (typeOf(before) !== constants.S_IFREG) return false;
         const digest = this.#copy(fd, path, before);
-        const after = fstatSync(fd, { bigint: true });
-        if (stampOf(after) !== stampOf(before)) continue;
-        const racy = Number(after.ctimeNs / 1_000_000n) > Date.now() - racyMs;
-        const plain = { digest, mode: Number(after.mode), seconds: Number(after.mtimeNs / 1_000_000_000n) };
-        const stamp = racy ? "" : stampOf(after);
+        const after = statxOf(fd);
+        if (after.stamp() !== before.stamp()) continue;
+        const racy = after.changedMs > Date.now() - racyMs;
+        const plain = { digest, mode: after.mode, seconds: after.seconds };
+        const stamp = racy ? "" : after.stamp();
         this.#files.set(path, { stamp, digest, plain: plainFile(this.#before, path, plain) });
         return true;
       } finally {
@@ -240,7 +235,7 @@ export class Mirror {
     });
   }
 
-  #copy(fd: number, path: string, stat: BigIntStats): string {
+  #copy(fd: number, path: string, stat: FileStat): string {
     if (this.#target.stat(path) !== undefined) this.#remove(path);
     const hash = createHash("sha256");
     const out = openSync(this.#target.path(path), "wx", 0o600);
@@ -250,11 +245,11 @@ export class Mirror {
         hash.update(piece);
         for (let done = 0; done < count;) done += writeSync(out, piece, done);
       }
-      fchmodSync(out, Number(stat.mode) & 0o7777);
+      fchmodSync(out, stat.mode & 0o7777);
     } finally {
       closeSync(out);
     }
-    utimensat(this.#target.fd, Buffer.from(path, "latin1"), { sec: stat.mtimeNs / 1_000_000_000n, nsec: 0 });
+    utimensat(this.#target.fd, Buffer.from(path, "latin1"), { sec: BigInt(stat.seconds), nsec: 0 });
     return hash.digest("hex");
   }
 
@@ -265,9 +260,9 @@ export class Mirror {
 }
 
 /** Undefined: it has gone, or has become something else meanwhile. */
-function openIn(path: Buffer, flags: number): number | undefined {
+function openIn(path: string, flags: number): number | undefined {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW | flags);
+    return openSync(Buffer.from(path, "latin1"), constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW | flags);
   } catch (error) {
     if (["ENOENT", "ELOOP", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
     throw error;

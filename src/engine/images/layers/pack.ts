@@ -2,18 +2,18 @@
  *  their bytes, a directory before what is in it, whole seconds, no names of users; so a layer need not be kept as a tar beside its
  *  directory. Char 0:0 becomes a `.wh.` entry, an opaque directory gets `.wh..wh..opq`. Sockets are left out, as Docker does.
  *  The walk goes by descriptors: nothing outside the directory is read. Source: OCI image-spec layer.md. */
-import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, type BigIntStats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { TscomposeError } from "../../../errors.ts";
-import { listAt, openDirectoryAt, pathAt, statAt } from "../../../host/directory.ts";
+import { openDirectoryAt, pathAt } from "../../../host/directory.ts";
 import * as libc from "../../../host/libc.ts";
 import { openRegular } from "../../../host/open-regular.ts";
-import { emptyXattrs, type TarEntry, type TarType } from "../tar/entry.ts";
-import { encodeHeader, endOfArchive, padding } from "../tar/writer.ts";
+import { hasXattrs, openToRead, statxAt, typeOf, type FileStat } from "../../../host/statx.ts";
+import { blockSize, emptyXattrs, type TarEntry, type TarType } from "../tar/entry.ts";
+import { encodeHeader, endOfArchive, writePlainHeader, type PlainEntry } from "../tar/writer.ts";
 import { opaqueMarker, whiteoutName } from "./whiteout.ts";
 import { isLayerXattr, opaqueXattr } from "./xattrs.ts";
 
 const chunkBytes = 1 << 20;
-const slash = Buffer.from("/");
 const noBytes = Buffer.alloc(0);
 
 export interface PackCount {
@@ -21,80 +21,125 @@ export interface PackCount {
   fileBytes: number;
 }
 interface PackState {
+  readonly chunk: Chunk;
   readonly count: PackCount | undefined;
-  /** Inode of a file with several names -> the name it was packed under. */
-  readonly links: Map<string, Buffer>;
+  readonly settled: boolean;
+  /** Identity of a file with several names -> the name it was packed under. */
+  readonly links: Map<string, string>;
 }
 
 /** The tar as chunks, each valid until the next is asked for. Regular files must not change meanwhile.
+ *  @param settled nothing else can write to the directory: files are opened without looking again at what they are
  *  @throws image/invalid when a file shrinks while it is read */
-export function* packDirectory(directory: string, count?: PackCount): Generator<Buffer> {
+export function* packDirectory(directory: string, settled?: { readonly count: PackCount }): Generator<Buffer> {
   const fd = openSync(directory, constants.O_RDONLY | libc.O_DIRECTORY);
+  const chunk = new Chunk();
   try {
-    yield* packChildren(fd, noBytes, { links: new Map(), count });
-    yield endOfArchive;
+    yield* packChildren(fd, "", { links: new Map(), count: settled?.count, settled: settled !== undefined, chunk });
+    yield* chunk.put(endOfArchive);
+    yield chunk.take();
   } finally {
     closeSync(fd);
   }
 }
 
-function* packChildren(dirFd: number, path: Buffer, state: PackState): Generator<Buffer> {
-  if (isOpaque(dirFd)) yield encodeHeader(whiteoutEntry(join(path, opaqueMarker)));
-  for (const name of listAt(dirFd).toSorted((a, b) => a.compare(b))) {
-    const stat = statAt(dirFd, name);
-    if (stat === undefined) continue;
-    const found = { dirFd, name, path: join(path, name), parent: path, stat };
-    try {
-      yield* packEntry(found, state);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      // It went after it was listed, and before anything of it was packed: it is left out, and is no other name's first.
-      const inode = inodeOf(stat);
-      if (state.links.get(inode)?.equals(found.path) === true) state.links.delete(inode);
+/** Small pieces of the tar in one buffer. */
+class Chunk {
+  readonly buffer = Buffer.allocUnsafe(chunkBytes);
+  used = 0;
+
+  hasRoom(size: number): boolean {
+    return this.used + size <= chunkBytes;
+  }
+
+  take(): Buffer {
+    const { used } = this;
+    this.used = 0;
+    return this.buffer.subarray(0, used);
+  }
+
+  *put(bytes: Buffer): Generator<Buffer> {
+    if (!this.hasRoom(bytes.length) && this.used > 0) yield this.take();
+    if (bytes.length > chunkBytes) yield bytes;
+    else {
+      bytes.copy(this.buffer, this.used);
+      this.used += bytes.length;
     }
   }
 }
+
+/** `path`: latin1, as all paths and names here. */
+function* packChildren(dirFd: number, path: string, state: PackState): Generator<Buffer> {
+  if (isOpaque(dirFd))
+    yield* state.chunk.put(encodeHeader(whiteoutEntry(bytesOf(join(path, opaqueMarker.toString())))));
+  // By code units, which are bytes here.
+  for (const name of readdirSync(`/proc/self/fd/${dirFd}`, { encoding: "latin1" }).toSorted(byUnits)) {
+    const cName = Buffer.from(`${name}\0`, "latin1");
+    const stat = statxAt(dirFd, cName);
+    if (stat === undefined) continue;
+    const found = { dirFd, cName, path: join(path, name), parent: path, stat };
+    try {
+      if (typeOf(stat) === constants.S_IFREG && stat.nlink === 1) yield* packFile(found, state);
+      else yield* packEntry(found, state);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // It went after it was listed, and before anything of it was packed: it is left out, and is no other name's first.
+      const inode = stat.identity();
+      if (state.links.get(inode) === found.path) state.links.delete(inode);
+    }
+  }
+}
+
+const byUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /** EINVAL of readlink(2): what was a symbolic link is another thing now. Of a read it would be a fault after the header is out. */
 function isGone(error: unknown): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException;
   return (libc.syscallErrno(error) ?? code) === "ENOENT" || (code === "EINVAL" && syscall === "readlink");
 }
-const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 interface Found {
   readonly dirFd: number;
-  readonly name: Buffer;
-  readonly path: Buffer;
-  readonly parent: Buffer;
-  readonly stat: BigIntStats;
+  /** With a NUL at its end. */
+  readonly cName: Buffer;
+  readonly path: string;
+  readonly parent: string;
+  readonly stat: FileStat;
 }
+
+const nameOf = ({ cName }: Found): Buffer => cName.subarray(0, -1);
 
 function* packEntry(found: Found, state: PackState): Generator<Buffer> {
   const { stat } = found;
-  if (stat.isSocket()) return;
-  if (stat.isCharacterDevice() && stat.rdev === 0n) {
-    yield encodeHeader(whiteoutEntry(join(found.parent, whiteoutName(found.name))));
+  const { chunk, links } = state;
+  const type = typeOf(stat);
+  if (type === constants.S_IFSOCK) return;
+  if (type === constants.S_IFCHR && stat.major === 0 && stat.minor === 0) {
+    const name = whiteoutName(nameOf(found)).toString("latin1");
+    yield* chunk.put(encodeHeader(whiteoutEntry(bytesOf(join(found.parent, name)))));
     return;
   }
-  const inode = inodeOf(stat);
-  const first = stat.nlink > 1n && !stat.isDirectory() ? state.links.get(inode) : undefined;
+  if (type === constants.S_IFDIR) {
+    yield* packDirectoryEntry(found, state);
+    return;
+  }
+  const inode = stat.nlink > 1 ? stat.identity() : undefined;
+  const first = inode === undefined ? undefined : links.get(inode);
   if (first !== undefined) {
-    yield encodeHeader({ ...describe(found, "hardlink"), linkName: first });
+    yield* chunk.put(encodeHeader({ ...describe(found, "hardlink"), linkName: bytesOf(first) }));
     return;
   }
-  if (stat.nlink > 1n && !stat.isDirectory()) state.links.set(inode, found.path);
-  if (stat.isDirectory()) yield* packDirectoryEntry(found, state);
-  else if (stat.isFile()) yield* packFile(found, state);
-  else if (stat.isSymbolicLink()) {
-    const linkName = readlinkSync(pathAt(found.dirFd, found.name), { encoding: "buffer" });
-    yield encodeHeader({ ...describe(found, "symlink"), linkName });
-  } else yield encodeHeader(describe(found, nodeType(stat)));
+  if (inode !== undefined) links.set(inode, found.path);
+  if (type === constants.S_IFREG) yield* packFile(found, state);
+  else if (type === constants.S_IFLNK) {
+    const linkName = readlinkSync(pathAt(found.dirFd, nameOf(found)), { encoding: "buffer" });
+    yield* chunk.put(encodeHeader({ ...describe(found, "symlink"), linkName }));
+  } else yield* chunk.put(encodeHeader(describe(found, nodeType(type))));
 }
 
 function* packDirectoryEntry(found: Found, state: PackState): Generator<Buffer> {
-  yield encodeHeader({ ...describe(found, "dir"), name: join(found.path, noBytes) });
-  const fd = openDirectoryAt(found.dirFd, found.name);
+  yield* state.chunk.put(encodeHeader({ ...describe(found, "dir"), name: bytesOf(`${found.path}/`) }));
+  const fd = openDirectoryAt(found.dirFd, nameOf(found));
   if (fd === undefined) return;
   try {
     yield* packChildren(fd, found.path, state);
@@ -103,42 +148,63 @@ function* packDirectoryEntry(found: Found, state: PackState): Generator<Buffer> 
   }
 }
 
-function* packFile(found: Found, { count }: PackState): Generator<Buffer> {
-  const fd = openRegular(found.dirFd, found.name);
+function* packFile(found: Found, state: PackState): Generator<Buffer> {
+  const fd = state.settled ? openToRead(found.dirFd, found.cName) : openRegular(found.dirFd, nameOf(found));
   if (fd === undefined) return; // swapped since it was listed
+  const { chunk } = state;
   try {
-    const size = Number(fstatSync(fd, { bigint: true }).size);
-    yield encodeHeader({ ...describe(found, "file"), size });
-    if (count !== undefined) count.fileBytes += size;
-    if (size === 0) return;
-    const buffer = Buffer.allocUnsafe(Math.min(size, chunkBytes));
+    const size = state.settled ? found.stat.size : fstatSync(fd).size;
+    if (!chunk.hasRoom(blockSize)) yield chunk.take();
+    if (!hasXattrs(fd) && writePlainHeader(chunk.buffer, chunk.used, plainEntry(found, size))) chunk.used += blockSize;
+    else yield* chunk.put(encodeHeader({ ...describe(found, "file"), size }));
+    if (state.count !== undefined) state.count.fileBytes += size;
     for (let left = size; left > 0;) {
-      const count = readSync(fd, buffer, 0, Math.min(left, buffer.length), null);
+      if (!chunk.hasRoom(Math.min(left, minimumRead))) yield chunk.take();
+      const count = readSync(fd, chunk.buffer, chunk.used, Math.min(left, chunkBytes - chunk.used), null);
       if (count === 0) {
-        throw new TscomposeError("image/invalid", `${found.path.toString()} became shorter while it was packed`);
+        throw new TscomposeError("image/invalid", `${shownPath(found)} became shorter while it was packed`);
       }
+      chunk.used += count;
       left -= count;
-      yield buffer.subarray(0, count);
     }
-    yield padding(size);
+    const rest = (blockSize - (size % blockSize)) % blockSize;
+    if (!chunk.hasRoom(rest)) yield chunk.take();
+    chunk.buffer.fill(0, chunk.used, chunk.used + rest);
+    chunk.used += rest;
   } finally {
     closeSync(fd);
   }
 }
 
-function describe({ dirFd, name, path, stat }: Found, type: TarType): TarEntry {
-  const device = type === "char" || type === "block" ? splitDevice(stat.rdev) : { major: 0, minor: 0 };
+/** Less is not worth a call. */
+const minimumRead = 64 * 1024;
+
+const shownPath = ({ path }: Found): string => bytesOf(path).toString();
+
+const plainEntry = ({ path, stat: { mode, uid, gid, seconds } }: Found, size: number): PlainEntry => ({
+  type: "file",
+  name: path,
+  mode: mode & 0o7777,
+  uid,
+  gid,
+  size,
+  seconds,
+});
+
+function describe(found: Found, type: TarType): TarEntry {
+  const { dirFd, path, stat } = found;
+  const { mode, uid, gid, seconds, major, minor } = stat;
   return {
     type,
-    name: path,
+    name: bytesOf(path),
     linkName: noBytes,
-    mode: Number(stat.mode) & 0o7777,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
+    mode: mode & 0o7777,
+    uid,
+    gid,
     size: 0,
-    mtime: { sec: Number(stat.mtimeNs / 1_000_000_000n), nsec: 0 },
-    device,
-    xattrs: type === "hardlink" ? emptyXattrs : readXattrs(dirFd, name),
+    mtime: { sec: seconds, nsec: 0 },
+    device: type === "char" || type === "block" ? { major, minor } : { major: 0, minor: 0 },
+    xattrs: type === "hardlink" ? emptyXattrs : readXattrs(dirFd, nameOf(found)),
   };
 }
 
@@ -173,18 +239,10 @@ function isOpaque(dirFd: number): boolean {
   return libc.lgetxattr(`/proc/self/fd/${dirFd}/.`, opaqueXattr)?.toString() === "y";
 }
 
-function nodeType(stat: BigIntStats): TarType {
-  if (stat.isCharacterDevice()) return "char";
-  return stat.isBlockDevice() ? "block" : "fifo";
+function nodeType(type: number): TarType {
+  if (type === constants.S_IFCHR) return "char";
+  return type === constants.S_IFBLK ? "block" : "fifo";
 }
 
-/** The reverse of makedev(3). */
-function splitDevice(rdev: bigint): { readonly major: number; readonly minor: number } {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return { major: Number(major), minor: Number(minor) };
-}
-
-function join(path: Buffer, name: Buffer): Buffer {
-  return path.length === 0 ? name : Buffer.concat([path, slash, name]);
-}
+const join = (path: string, name: string): string => (path === "" ? name : `${path}/${name}`);
+const bytesOf = (text: string): Buffer => Buffer.from(text, "latin1");

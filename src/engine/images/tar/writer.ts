@@ -36,6 +36,63 @@ export function encodeHeader(entry: TarEntry): Buffer {
   return Buffer.concat([pax, content, padding(content.length), header]);
 }
 
+/** An entry without extended attributes. Names are latin1, one character a byte. */
+export interface PlainEntry {
+  readonly type: TarType;
+  readonly name: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Modification time, whole seconds. */
+  readonly seconds: number;
+}
+
+/** The header of an entry into `target` at `at`, the same bytes as those of `encodeHeader`, without making any object.
+ *  @returns false for one that does not fit into one block: nothing is written */
+export function writePlainHeader(target: Buffer, at: number, entry: PlainEntry): boolean {
+  const { name, uid, gid, size, seconds } = entry;
+  if (uid > maxOctal7 || gid > maxOctal7 || size > maxOctal11 || seconds < 0 || seconds > maxOctal11) return false;
+  if (name.length > 100) return false;
+  target.fill(0, at, at + blockSize);
+  let sum = emptySum;
+  for (let i = 0; i < name.length; i++) {
+    const byte = name.charCodeAt(i);
+    if (byte >= 0x80) return false;
+    target[at + i] = byte;
+    sum += byte;
+  }
+  sum += writeOctal(target, at + 100, 7, entry.mode);
+  sum += writeOctal(target, at + 108, 7, uid);
+  sum += writeOctal(target, at + 116, 7, gid);
+  sum += writeOctal(target, at + 124, 11, size);
+  sum += writeOctal(target, at + 136, 11, seconds);
+  const flag = typeFlags[entry.type].charCodeAt(0);
+  target[at + 156] = flag;
+  magic.copy(target, at + 257);
+  writeOctal(target, at + 329, 7, 0);
+  writeOctal(target, at + 337, 7, 0);
+  writeOctal(target, at + 148, 6, sum + flag);
+  target[at + 155] = 0x20;
+  return true;
+}
+
+const magic = Buffer.from("ustar\u000000", "latin1");
+/** Of a block with nothing but the magic, two device numbers of 0 and a checksum of spaces. */
+const emptySum = [...magic].reduce((total, byte) => total + byte, 0) + 14 * 0x30 + 8 * 0x20;
+
+/** @returns the sum of the bytes */
+function writeOctal(target: Buffer, at: number, digits: number, value: number): number {
+  let [rest, sum] = [value, 0];
+  for (let i = at + digits - 1; i >= at; i--) {
+    const digit = 0x30 + (rest % 8);
+    target[i] = digit;
+    sum += digit;
+    rest = Math.floor(rest / 8);
+  }
+  return sum;
+}
+
 function paxRecords(entry: TarEntry): Buffer[] {
   const records: Buffer[] = [];
   if (splitName(entry.name) === undefined || !isAscii(entry.name)) records.push(record("path", entry.name));
