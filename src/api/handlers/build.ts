@@ -1,6 +1,6 @@
 /** `POST /build`: Docker's classic request (a tar and a query), answered by our builder. Source: engine-api reference, 5.1. */
 import { TscomposeError, errorMessage, isTscomposeError } from "../../errors.ts";
-import type { BuildRequest, ContextSource } from "../../engine/build/types.ts";
+import type { BuildRequest, BuildService, ContextSource } from "../../engine/build/types.ts";
 import type { Call, Handler } from "../call.ts";
 import { readBoolean, readInteger, readText } from "../query.ts";
 import { cacheSources, credentialsByHost, jsonParameter, ownOptions, stringMap, ulimitList } from "../build-query.ts";
@@ -76,7 +76,7 @@ function requestOf(call: Call): BuildRequest {
     cacheTo: own.cacheTo,
     pull: readBoolean(query, "pull"),
     quiet: readBoolean(query, "q"),
-    progress: own.rich ? "steps" : version === "2" ? "trace" : "classic",
+    progress: own.rich ? "steps" : "classic",
     network: readText(query, "networkmode"),
     extraHosts: extraHosts(call),
     limits: limitsOf(call),
@@ -112,8 +112,22 @@ function failureText(error: unknown): string {
   return typeof error.details["exitCode"] === "number" ? message : `${message}${place}${hint}`;
 }
 
+/** BuildKit's form of progress; what knows it is loaded with the first such build. */
+async function traced(
+  builds: BuildService,
+  request: BuildRequest,
+  call: Call,
+): Promise<AsyncIterable<ProgressMessage>> {
+  const { traceMessages } = await import("../buildkit/trace-messages.ts");
+  return traceMessages(builds, request, call.bytes());
+}
+
 export const build: Handler = async (call, engine) => {
   if (engine.builds === undefined) throw unsupported("building an image", "build it elsewhere and load the archive");
-  const messages = await engine.builds.build(requestOf(call), call.bytes());
+  const request = requestOf(call);
+  const isTraced = readText(call.query, "version") === "2" && request.progress !== "steps";
+  const messages = isTraced
+    ? await traced(engine.builds, request, call)
+    : await engine.builds.build(request, call.bytes());
   return { kind: "stream", contentType: "application/json", chunks: lines(messages) };
 };

@@ -37,7 +37,6 @@ import { askClient } from "./solve/ask-client.ts";
 import type { DockerfileSource, WantedDockerfile } from "./solve/dockerfile-of.ts";
 import type { BuildEvent } from "./solve/events.ts";
 import { StepProgress } from "./solve/step-progress.ts";
-import { TraceProgress } from "./solve/trace-progress.ts";
 import { RemoteOrigins } from "./solve/remote-origins.ts";
 import { imageConfig } from "./solve/image-config.ts";
 import { removeLeftovers } from "./solve/run-container.ts";
@@ -200,7 +199,6 @@ async function closeWorkspace(parts: Parts, workspace: Workspace): Promise<void>
 const progressLines = {
   classic: () => new ClassicProgress(),
   steps: () => new StepProgress(),
-  trace: () => new TraceProgress(),
 } as const satisfies Readonly<Record<BuildRequest["progress"], unknown>>;
 
 /** Runs the build while its lines are read. A reader that leaves ends it. */

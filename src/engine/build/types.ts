@@ -113,8 +113,8 @@ export interface BuildRequest {
   /** Ask the registry for newer base images. */
   readonly pull: boolean;
   readonly quiet: boolean;
-  /** `steps`: the client is our own and hears of steps, warnings, failures with the lines of the Dockerfile. `trace`: BuildKit's. */
-  readonly progress: "classic" | "steps" | "trace";
+  /** `steps`: the client is our own and hears of steps, warnings, failures with the lines of the Dockerfile. */
+  readonly progress: "classic" | "steps";
   /** Of RUN: `default`, `none` or `host`. */
   readonly network: string | undefined;
   readonly extraHosts: readonly string[];
