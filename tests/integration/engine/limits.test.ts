@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { HostConfig } from "../../../src/engine/types.ts";
-import { EngineProcess } from "../../support/engine-process.ts";
+import { EngineProcess, until } from "../../support/engine-process.ts";
 
 /** Limits that bite, measured by the container itself; and what `inspect` says of them is what the kernel has. On cgroup version 2
  *  the same is measured by tests/scenarios/cgroup-v2.job.sh. */
@@ -70,6 +70,25 @@ describe("a limit of", () => {
     expect(Number(await out(timed(write), host))).toBeGreaterThanOrEqual(80); // 6 and more at 5 a second
   });
 });
+
+/** TSCOMPOSE_OOMS: how often (100 at full size). Source: reliability.md REL-30. */
+test("each one that has died for lack of memory says so, with an event, and takes nobody along", async () => {
+  const rounds = Number(process.env["TSCOMPOSE_OOMS"] ?? 3);
+  const { events, stop } = engine.record();
+  const neighbour = await engine.run(["sleep", "1000"]);
+  const limit = 32 << 20;
+  for (let round = 0; round < rounds; round++) {
+    const id = await engine.run(["tail", "/dev/zero"], { Memory: limit, MemorySwap: limit });
+    await engine.docker.getContainer(id).wait();
+    const { OOMKilled, ExitCode } = (await engine.inspect(id)).State;
+    expect({ OOMKilled, ExitCode }).toEqual({ OOMKilled: true, ExitCode: 137 });
+    await until(() => events.some(({ Action, Actor }) => Action === "oom" && Actor.ID === id));
+    await engine.docker.getContainer(id).remove();
+  }
+  stop();
+  expect((await engine.inspect(neighbour)).State.Running).toBe(true);
+  await engine.docker.getContainer(neighbour).remove({ force: true });
+}, 300_000);
 
 describe("update of a container that runs", () => {
   test("changes what bites, and inspect says what the kernel has, whoever changed it", async () => {
