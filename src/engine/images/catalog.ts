@@ -47,6 +47,20 @@ export class Catalog {
     });
   }
 
+  /** The image, and those of other platforms that came from the same index. */
+  platformsOf(image: Image): readonly Image[] {
+    const digests = new Set(image.digests);
+    const others = this.all().filter(
+      ({ id, digests: own }) => id !== image.id && own.some((name) => digests.has(name)),
+    );
+    return [image, ...others];
+  }
+
+  /** Has no tag of its own because another platform of the same index has it. */
+  isFurtherPlatform(image: Image): boolean {
+    return image.tags.length === 0 && this.platformsOf(image).some(({ tags }) => tags.length > 0);
+  }
+
   find(ref: string): Image | undefined {
     const { records } = this.#parts;
     const hex = /^sha256:([a-f0-9]+)$/.exec(ref)?.[1];

@@ -11,19 +11,26 @@ export function runsAs(config: OciImageConfig, wanted: Platform): boolean {
   return choosePlatform([{ platform: platformOf(config) }], wanted) !== undefined;
 }
 
-/** @param platform undefined or empty: any
+/** @param images the one that has the name first, then its other platforms
+ *  @param platform undefined or empty: the first
  *  @throws image/not-found, request/invalid for what is no platform */
-export function assertPlatform<T extends { readonly config: OciImageConfig }>(
-  image: T,
+export function pickPlatform<T extends { readonly config: OciImageConfig }>(
+  images: readonly T[],
   ref: string,
   { platform, host }: { readonly platform: string | undefined; readonly host: Platform },
 ): T {
-  if (platform === undefined || platform === "") return image;
+  const [first] = images;
+  if (first === undefined) throw new TscomposeError("image/not-found", `No such image: ${ref}`);
+  if (platform === undefined || platform === "") return first;
   const wanted = parsePlatform(platform, host);
-  if (runsAs(image.config, wanted)) return image;
+  const items = images.map((image) => ({ image, platform: platformOf(image.config) }));
+  const found = choosePlatform(items, wanted);
+  if (found !== undefined) return found.image;
   throw new TscomposeError(
     "image/not-found",
     `image with reference ${ref} was found but does not provide the specified platform (${formatPlatform(wanted)})`,
-    { hint: `it is for ${formatPlatform(platformOf(image.config))}: pull the other with --platform` },
+    {
+      hint: `it is for ${items.map((item) => formatPlatform(item.platform)).join(", ")}: pull the other with --platform`,
+    },
   );
 }

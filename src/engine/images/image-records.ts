@@ -30,7 +30,8 @@ export class ImageRecords {
   readonly #onChange: () => void;
   readonly #blobs: BlobStore;
   readonly #byId = new Map<string, Image>();
-  readonly #byName = new Map<string, string>();
+  /** A digest of an index is the name of each of its platforms that is here; the newest last. */
+  readonly #byName = new Map<string, readonly string[]>();
 
   /** @param isComplete whether all layers of a configuration are in the store */
   constructor(options: {
@@ -57,10 +58,10 @@ export class ImageRecords {
     return this.#byId.get(id);
   }
 
-  /** By canonical name with tag or digest. */
+  /** By canonical name with tag or digest; of several with the digest the one that has a tag, else the newest. */
   named(name: string): Image | undefined {
-    const id = this.#byName.get(name);
-    return id === undefined ? undefined : this.#byId.get(id);
+    const found = (this.#byName.get(name) ?? []).flatMap((id) => this.#byId.get(id) ?? []);
+    return found.findLast(({ tags }) => tags.length > 0) ?? found.at(-1);
   }
 
   /** By the beginning of the hex part of the id. */
@@ -94,14 +95,18 @@ export class ImageRecords {
 
   #remember(image: Image): void {
     this.#byId.set(image.id, image);
-    for (const name of [...image.tags, ...image.digests]) this.#byName.set(name, image.id);
+    for (const name of [...image.tags, ...image.digests]) {
+      this.#byName.set(name, [...(this.#byName.get(name) ?? []), image.id]);
+    }
   }
 
   #forget(id: string): void {
     const image = this.#byId.get(id);
     this.#byId.delete(id);
     for (const name of [...(image?.tags ?? []), ...(image?.digests ?? [])]) {
-      if (this.#byName.get(name) === id) this.#byName.delete(name);
+      const left = (this.#byName.get(name) ?? []).filter((other) => other !== id);
+      if (left.length === 0) this.#byName.delete(name);
+      else this.#byName.set(name, left);
     }
   }
 }

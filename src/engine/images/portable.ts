@@ -5,8 +5,9 @@ import { digestOf } from "./digest.ts";
 import type { Image } from "./image-records.ts";
 import { packDirectory } from "./layers/pack.ts";
 import { parseManifest, renderManifest, type Descriptor } from "./manifest.ts";
-import { dockerConfig, dockerManifest, layerMediaType } from "./media-types.ts";
+import { dockerConfig, dockerList, dockerManifest, layerMediaType, ociIndex } from "./media-types.ts";
 import type { ImageParts } from "./parts.ts";
+import type { Platform } from "./platform.ts";
 import { readPieces } from "./read-pieces.ts";
 
 export interface PortableLayer {
@@ -42,6 +43,28 @@ export function portableImage(parts: ImageParts, image: Image): PortableImage {
     descriptor: { mediaType: dockerConfig, digest: image.id, size: configBytes.length },
   };
   return { manifest: manifestFor(config.descriptor, layers), config, layers };
+}
+
+export interface IndexedManifest {
+  readonly descriptor: Descriptor;
+  readonly platform: Platform;
+}
+
+/** An index of ours for manifests: of Docker's kind where all of them are, else OCI's, which takes both. */
+export function indexFor(manifests: readonly IndexedManifest[]): PortableImage["manifest"] {
+  const docker = manifests.every(({ descriptor }) => descriptor.mediaType === dockerManifest);
+  const mediaType = docker ? dockerList : ociIndex;
+  const entries = manifests.map(({ descriptor: { mediaType: kind, digest, size }, platform }) => {
+    const { architecture, os, variant } = platform;
+    return {
+      mediaType: kind,
+      digest,
+      size,
+      platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
+    };
+  });
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: entries }));
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
 }
 
 /** A manifest of ours for layers as they are. */

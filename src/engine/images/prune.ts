@@ -11,7 +11,8 @@ export interface PruneResult {
 
 /** @throws request/invalid for an unknown filter, before anything is deleted */
 export function pruneImages(catalog: Catalog, filters: Filters): PruneResult {
-  const doomed = filterPrunable(catalog.all(), { filters, now: Date.now() / 1000 });
+  const named = catalog.all().filter((image) => !catalog.isFurtherPlatform(image));
+  const doomed = filterPrunable(named, { filters, now: Date.now() / 1000 });
   const unused = doomed.filter((image) => catalog.users(image.id).length === 0);
   const before = catalog.layerBytes();
   // By id with force: an image with several names goes as a whole.

@@ -4,6 +4,7 @@ import { isTscomposeError, TscomposeError } from "../../errors.ts";
 import type { PullOptions } from "../engine.ts";
 import type { OciImageConfig, ProgressMessage, RegistryCredentials } from "../types.ts";
 import { algorithmOf, digestOf } from "./digest.ts";
+import { runsAs } from "./image-platform.ts";
 import { assertImageLayers, parseConfig, type Descriptor, type Manifest } from "./manifest.ts";
 import type { ImageParts } from "./parts.ts";
 import { choosePlatform, formatPlatform, normalise, parsePlatform, type Platform } from "./platform.ts";
@@ -195,7 +196,8 @@ async function fetchImage(parts: ImageParts, resolved: Resolved, progress: Progr
     blobs.write(resolved.configBytes);
     blobs.write(fetched.bytes);
     const digestName = canonicalName({ ...reference, tag: undefined, digest: top.digest });
-    const tags = reference.digest === undefined ? [canonicalName(reference)] : [];
+    const named = reference.digest === undefined && !keepsTag(parts, resolved, digestName);
+    const tags = named ? [canonicalName(reference)] : [];
     const before = catalog.all().find((image) => image.id === id);
     const newer =
       before === undefined || !tags.every((tag) => before.tags.includes(tag)) || !before.digests.includes(digestName);
@@ -207,6 +209,13 @@ async function fetchImage(parts: ImageParts, resolved: Resolved, progress: Progr
   } finally {
     release();
   }
+}
+
+/** A further platform of an index whose image for this machine has the tag: that one keeps it. */
+function keepsTag(parts: ImageParts, { reference, id, config }: Resolved, digestName: string): boolean {
+  const owner = parts.catalog.find(canonicalName(reference));
+  if (owner === undefined || owner.id === id || !owner.digests.includes(digestName)) return false;
+  return runsAs(owner.config, parts.host) && !runsAs(config, parts.host);
 }
 
 async function fetchLayers(parts: ImageParts, resolved: Resolved, progress: ProgressStream): Promise<void> {

@@ -3,10 +3,10 @@
 import { TscomposeError } from "../../errors.ts";
 import type { PullOptions } from "../engine.ts";
 import type { ProgressMessage } from "../types.ts";
-import { assertPlatform } from "./image-platform.ts";
+import { pickPlatform, platformOf } from "./image-platform.ts";
 import type { Image } from "./image-records.ts";
 import type { ImageParts } from "./parts.ts";
-import { portableImage } from "./portable.ts";
+import { indexFor, portableImage, type IndexedManifest, type PortableImage } from "./portable.ts";
 import { ProgressStream } from "./progress.ts";
 import { packAndPushLayer, pushLayer, wantsPacking, type PushContext } from "./push-layer.ts";
 import { openRepository, type RegistryAccess } from "./pull.ts";
@@ -32,9 +32,13 @@ export async function pushImage(
   const given = options.tag === undefined || options.tag === "" ? named.tag : options.tag;
   const references = given === undefined ? tagsOf(parts, named) : [parseReference(`${repositoryOf(named)}:${given}`)];
   const images = references.map((reference) => ({ reference, image: parts.catalog.find(canonicalName(reference)) }));
-  for (const { image, reference } of images) {
-    if (image !== undefined) assertPlatform(image, familiarName(reference), { ...options, host: parts.host });
-  }
+  const chosen = images.flatMap(({ image, reference }) => {
+    if (image === undefined) return [];
+    const all = parts.catalog.platformsOf(image);
+    const any = options.platform === undefined || options.platform === "";
+    const picked = any ? all : [pickPlatform(all, familiarName(reference), { ...options, host: parts.host })];
+    return [{ reference, images: picked }];
+  });
   const missing = images.find(({ image }) => image === undefined);
   if (images.length === 0 || missing !== undefined) {
     throw new TscomposeError(
@@ -48,7 +52,7 @@ export async function pushImage(
   const { credentials } = options;
   const endpoint = registryEndpoint(named.domain, access.config);
   const others = [
-    ...new Set(images.flatMap(({ image }) => (image === undefined ? [] : siblings(parts, image, named)))),
+    ...new Set(chosen.flatMap(({ images: all }) => all.flatMap((image) => siblings(parts, image, named)))),
   ];
   const scopes = [`repository:${named.path}:pull,push`, ...others.map((path) => `repository:${path}:pull`)];
   const repository = openRepository(access, {
@@ -61,8 +65,8 @@ export async function pushImage(
   const progress = new ProgressStream();
   const pushAll = async (): Promise<void> => {
     progress.push({ status: `The push refers to repository [${repositoryOf(named)}]` });
-    for (const { image, reference } of images) {
-      if (image !== undefined) await pushOne({ parts, repository, reference, progress }, image);
+    for (const { reference, images: platforms } of chosen) {
+      await pushReference({ parts, repository, reference, progress }, platforms);
     }
   };
   void pushAll().then(
@@ -91,7 +95,35 @@ function siblings(parts: ImageParts, image: Image, target: Reference): readonly 
   ];
 }
 
-async function pushOne(context: PushContext, image: Image): Promise<void> {
+/** One platform by its manifest; several as an index, whose manifests have no tags. */
+async function pushReference(context: PushContext, platforms: readonly Image[]): Promise<void> {
+  const { parts, repository, reference, progress } = context;
+  const tag = reference.tag ?? "latest";
+  const pushed: IndexedManifest[] = [];
+  for (const image of platforms) {
+    const manifest = await pushContent(context, image, platforms.length > 1 ? undefined : tag);
+    pushed.push({ descriptor: manifest.descriptor, platform: platformOf(image.config) });
+  }
+  const index = pushed.length > 1 ? indexFor(pushed) : undefined;
+  if (index !== undefined) await putManifest(repository, tag, index);
+  const top = index?.descriptor ?? pushed[0]?.descriptor;
+  if (top === undefined) return;
+  const name = canonicalName({ ...reference, tag: undefined, digest: top.digest });
+  platforms.forEach(({ id, manifest }, i) => {
+    parts.catalog.add({ id, manifest: pushed[i]?.descriptor ?? manifest, tags: [], digests: [name] });
+  });
+  const [first] = platforms;
+  if (first !== undefined) parts.catalog.emit(first, "push", familiarName(reference));
+  progress.push({ status: `${tag}: digest: ${top.digest} size: ${top.size}` });
+  progress.push({ progressDetail: {}, aux: { Tag: tag, Digest: top.digest, Size: top.size } });
+}
+
+/** @param tag undefined: under its digest alone */
+async function pushContent(
+  context: PushContext,
+  image: Image,
+  tag: string | undefined,
+): Promise<PortableImage["manifest"]> {
   const { parts, repository, reference, progress } = context;
   const release = parts.catalog.hold([image.id, image.manifest.digest, ...image.config.rootfs.diff_ids]);
   try {
@@ -119,15 +151,9 @@ async function pushOne(context: PushContext, image: Image): Promise<void> {
     ]);
     // What was packed has its final name only now.
     const { manifest } = portableImage(parts, image);
-    const tag = reference.tag ?? "latest";
-    await putManifest(repository, tag, manifest);
-    const { digest, size } = manifest.descriptor;
+    await putManifest(repository, tag ?? manifest.descriptor.digest, manifest);
     parts.blobs.write(manifest.bytes);
-    const name = canonicalName({ ...reference, tag: undefined, digest });
-    parts.catalog.add({ id: image.id, manifest: manifest.descriptor, tags: [], digests: [name] });
-    parts.catalog.emit(image, "push", familiarName(reference));
-    progress.push({ status: `${tag}: digest: ${digest} size: ${size}` });
-    progress.push({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+    return manifest;
   } finally {
     release();
   }

@@ -38,7 +38,9 @@ function removeByName(
   const tagsLeft = image.tags.filter((tag) => tag !== name);
   const orphans = namesInRepository(tagsLeft, name).length === 0 ? namesInRepository(image.digests, name) : [];
   const names = [...new Set([name, ...orphans])];
-  return [...names.map(untagged), ...catalog.removeNames(image, names).map(deleted)];
+  const others = orphans.length === 0 ? [] : catalog.platformsOf(image).filter((one) => catalog.isFurtherPlatform(one));
+  const gone = [image, ...others].flatMap((one) => catalog.removeNames(one, names));
+  return [...names.map(untagged), ...gone.map(deleted)];
 }
 
 function removeById(catalog: Catalog, image: Image, options: { readonly force: boolean }): readonly ImageDeleteItem[] {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TscomposeError } from "../../errors.ts";
 import type { ImageService } from "../engine.ts";
 import type { PublishEvent } from "../events.ts";
+import type { ImageManifestSummary } from "../types.ts";
 import { importRootfs } from "./archive/import.ts";
 import { loadArchive } from "./archive/load.ts";
 import { saveImages } from "./archive/save.ts";
@@ -18,13 +19,13 @@ import { chainIds } from "./digest.ts";
 import { withDiskErrors } from "./disk-errors.ts";
 import { filterImages } from "./filters.ts";
 import { ImageRecords, type Image } from "./image-records.ts";
-import { assertPlatform } from "./image-platform.ts";
+import { pickPlatform, runsAs } from "./image-platform.ts";
 import { LayerIngest } from "./layers/layer-ingest.ts";
 import { LayerStore, type LayerRecord } from "./layers/layer-store.ts";
 import { defaultWorkerUrl, inlineRunner, ThreadRunner } from "./layers/runner.ts";
 import { OciIndex } from "./oci-index.ts";
 import type { ImageParts } from "./parts.ts";
-import { hostPlatform } from "./platform.ts";
+import { hostPlatform, parsePlatform } from "./platform.ts";
 import { pullImage, type RegistryAccess } from "./pull.ts";
 import { pushImage } from "./push.ts";
 import { canonicalName, familiarName, parseReference } from "./reference.ts";
@@ -39,7 +40,7 @@ import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
 import { layerTransfer, type LayerTransfer } from "./transfer.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
-import { familiar, historyOf, inspectImage, manifestsOf, summarise, type ImageFacts } from "./views.ts";
+import { familiar, historyOf, inspectImage, manifestOf, summarise, type ImageFacts } from "./views.ts";
 
 export interface ImageStoreOptions {
   readonly dataRoot: string;
@@ -65,10 +66,17 @@ export function createImageStore(
   const closing = new AbortController();
   const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closing.signal]);
   const chosen = (ref: string, platform: string | undefined): Image =>
-    assertPlatform(catalog.resolve(ref), ref, { platform, host: parts.host });
+    pickPlatform(catalog.platformsOf(catalog.resolve(ref)), ref, { platform, host: parts.host });
+  const allManifests = (image: Image): readonly ImageManifestSummary[] =>
+    catalog.platformsOf(image).map((one) => manifestOf(one, facts(parts, one)));
   let pruning = false;
   return {
-    resolve: (ref) => storedImage(parts, catalog.resolve(ref)),
+    resolve: (ref, platform) => {
+      const image = catalog.resolve(ref);
+      if (platform === undefined) return storedImage(parts, image);
+      const wanted = parsePlatform(platform, parts.host);
+      return storedImage(parts, catalog.platformsOf(image).find(({ config }) => runsAs(config, wanted)) ?? image);
+    },
     acquire: (imageId, user) => catalog.acquire(imageId, user),
     release: (imageId, containerId) => catalog.release(imageId, containerId),
     commitLayer: (parent, upperDir) => commitLayer(parts, parent, upperDir),
@@ -88,7 +96,8 @@ export function createImageStore(
 
     list: ({ filters, manifests }) => {
       const now = Date.now() / 1000;
-      const images = filterImages(catalog.all(), { filters, now, resolve: (ref) => catalog.resolve(ref) });
+      const named = catalog.all().filter((image) => !catalog.isFurtherPlatform(image));
+      const images = filterImages(named, { filters, now, resolve: (ref) => catalog.resolve(ref) });
       const newestFirst = images.toSorted(
         (a, b) => Date.parse(b.config.created ?? "") - Date.parse(a.config.created ?? ""),
       );
@@ -97,7 +106,7 @@ export function createImageStore(
           const found = facts(parts, image);
           return {
             ...summarise(image, found),
-            ...(manifests === true ? { Manifests: manifestsOf(image, found) } : {}),
+            ...(manifests === true ? { Manifests: allManifests(image) } : {}),
           };
         }),
       );
@@ -108,7 +117,7 @@ export function createImageStore(
       }
       const image = chosen(ref, platform);
       const found = facts(parts, image);
-      return { ...inspectImage(image, found), ...(manifests === true ? { Manifests: manifestsOf(image, found) } : {}) };
+      return { ...inspectImage(image, found), ...(manifests === true ? { Manifests: allManifests(image) } : {}) };
     },
     history: async (ref, { platform } = {}) => {
       const image = chosen(ref, platform);
@@ -117,8 +126,8 @@ export function createImageStore(
     pull: (request) => pullImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
     push: (request) => pushImage(parts, access, { ...request, signal: untilClosed(request.signal) }),
     save: async (refs, names, { platform } = {}) => {
-      for (const ref of refs) chosen(ref, platform);
-      return saveImages(parts, refs, names);
+      const images = refs.map((ref) => ({ ref, image: chosen(ref, platform) }));
+      return saveImages(parts, images, names);
     },
     importTar: (tar, request) => withDiskErrors(importRootfs(parts, tar, request)),
     load: (archive, { platform } = {}) => withDiskErrors(loadArchive(parts, archive, platform)),

@@ -35,8 +35,9 @@ export interface CommitRequest {
 
 export interface ImageStore {
   /** By id, unique id prefix, `repo[:tag]` or `repo@digest`, normalised as Docker does (`busybox` = docker.io/library/busybox:latest).
+   *  @param platform which to take where several came from one index; where that is not there, the one that has the name
    *  @throws image/not-found with Docker's text `No such image: busybox:latest` */
-  resolve(ref: string): StoredImage;
+  resolve(ref: string, platform?: string): StoredImage;
   /** Marks the image as used by a container until released: `remove` refuses it. Not persisted; containers re-acquire at start-up. */
   acquire(imageId: string, user: { readonly containerId: string; readonly running: () => boolean }): void;
   release(imageId: string, containerId: string): void;

@@ -46,21 +46,18 @@ export function summarise(image: Image, facts: ImageFacts): ImageSummary {
   };
 }
 
-/** The store keeps one platform of an image: there is one. */
-export function manifestsOf(image: Image, facts: ImageFacts): readonly ImageManifestSummary[] {
+export function manifestOf(image: Image, facts: ImageFacts): ImageManifestSummary {
   const { os, architecture, variant } = image.config;
   const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
   const { mediaType, digest, size } = image.manifest;
-  return [
-    {
-      ID: digest,
-      Descriptor: { mediaType, digest, size, platform },
-      Available: true,
-      Size: { Content: facts.packedBytes, Total: facts.packedBytes + facts.sizeBytes },
-      Kind: "image",
-      ImageData: { Platform: platform, Size: { Unpacked: facts.sizeBytes }, Containers: facts.containers },
-    },
-  ];
+  return {
+    ID: digest,
+    Descriptor: { mediaType, digest, size, platform },
+    Available: true,
+    Size: { Content: facts.packedBytes, Total: facts.packedBytes + facts.sizeBytes },
+    Kind: "image",
+    ImageData: { Platform: platform, Size: { Unpacked: facts.sizeBytes }, Containers: facts.containers },
+  };
 }
 
 export function inspectImage(image: Image, facts: ImageFacts): ImageInspect {

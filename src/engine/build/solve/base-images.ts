@@ -47,9 +47,9 @@ export function credentialsFor(
 
 export function createImageResolver(options: BaseImageOptions): ImageResolver {
   const { images } = options;
-  const local = (name: string): StoredImage | undefined => {
+  const local = (name: string, platform: Platform): StoredImage | undefined => {
     try {
-      return images.resolve(name);
+      return images.resolve(name, options.strictPlatform ? formatPlatform(platform) : undefined);
     } catch (error) {
       if (isTscomposeError(error, "image/not-found")) return undefined;
       throw error;
@@ -71,7 +71,7 @@ export function createImageResolver(options: BaseImageOptions): ImageResolver {
   };
   return {
     resolveImage: async (name, platform) => {
-      const known = local(name);
+      const known = local(name, platform);
       const usable = known !== undefined && (!options.strictPlatform || fits(known, platform));
       if (usable && !options.alwaysPull) return found(name, known);
       const reference = tryParseReference(name);
@@ -86,7 +86,7 @@ export function createImageResolver(options: BaseImageOptions): ImageResolver {
         if (usable && !isTscomposeError(error, "aborted")) return found(name, known);
         throw error;
       }
-      const pulled = local(name);
+      const pulled = local(name, platform);
       if (pulled === undefined)
         throw new TscomposeError("image/not-found", `No such image: ${familiarName(withDefaultTag(reference))}`);
       return found(name, pulled);

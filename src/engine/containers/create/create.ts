@@ -108,7 +108,7 @@ function makeFiles(ctx: ContainerContext, record: ContainerRecord, undo: UndoSta
 
 function findImage(ctx: ContainerContext, ref: string, platform: string | undefined): StoredImage {
   if (ref === "") throw new TscomposeError("request/invalid", "no image specified");
-  const image = ctx.images.resolve(ref);
+  const image = ctx.images.resolve(ref, platform === "" ? undefined : platform);
   const { os, architecture } = image.config;
   const wanted = platform?.split("/") ?? [];
   if (platform !== undefined && platform !== "" && (wanted[0] !== os || (wanted[1] ?? architecture) !== architecture)) {

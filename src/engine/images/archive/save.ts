@@ -24,18 +24,17 @@ interface Saved {
   readonly tags: readonly string[];
 }
 
-/** Resolves before the first byte that all images are there.
+/** @param refs images, and how they were asked for
  *  @param names that the images have in the archive, whatever they are called in the store; none: those of `refs`
  *  @throws image/not-found, request/invalid for what is no name */
 export function saveImages(
   parts: ImageParts,
-  refs: readonly string[],
+  refs: readonly { readonly ref: string; readonly image: Image }[],
   names: readonly string[] = [],
 ): AsyncGenerator<Buffer> {
   const given = names.map((name) => canonicalName(withDefaultTag(parseReference(name))));
   const byId = new Map<string, Saved>();
-  for (const ref of refs) {
-    const image = parts.catalog.resolve(ref);
+  for (const { ref, image } of refs) {
     const known = byId.get(image.id);
     const tags = [
       ...new Set([...(known?.tags ?? []), ...given, ...(given.length > 0 ? [] : tagsNamed(parts, image, ref))]),
@@ -53,6 +52,7 @@ function tagsNamed(parts: ImageParts, image: Image, ref: string): readonly strin
   if (parts.catalog.isIdOf(image, ref)) return [];
   const reference = parseReference(ref);
   if (reference.tag !== undefined) return [canonicalName({ ...reference, digest: undefined })];
+  if (image.tags.length === 0) return [canonicalName(withDefaultTag(reference))];
   return image.tags.filter((tag) => repositoryOf(parseReference(tag)) === repositoryOf(reference));
 }
 
