@@ -103,9 +103,12 @@ CMD ["cat", "/made", "/files/hello"]
     expect(Config?.Labels).toEqual({ from: "test" });
   });
 
-  it("takes everything from the cache the second time, and asks for no file again", async () => {
+  it("takes everything from the cache the second time, and lets the classic front have it too", async () => {
     const { stderr } = await docker(["build", "-t", "by-buildx", "--build-arg", "WHO=buildx", "."]);
     expect(stderr.match(/^#\d+ CACHED$/gm)).toHaveLength(3);
+    // One builder behind every front: what it made for one is there for the other.
+    const classic = await docker(["build", "--build-arg", "WHO=buildx", "."], { env: { DOCKER_BUILDKIT: "0" } });
+    expect(classic.stdout.match(/Using cache/g)).toHaveLength(2);
     await docker(["build", "-q", "--target", "made", "-t", "only-made", "--label", "x=y", "."]);
     expect((await engine.docker.getImage("only-made").inspect()).Config?.Labels).toEqual({ x: "y" });
   });
