@@ -282,6 +282,29 @@ CMD ["cat", "/made", "/files/hello"]
     }
   });
 
+  it("exports its results to a registry and imports them again, as buildx asks for it", async () => {
+    const registry = await startRegistry();
+    try {
+      const place = `type=registry,ref=${registry.host}/cache:1`;
+      write(
+        "Cached",
+        "FROM busybox AS a\nRUN cat /proc/sys/kernel/random/uuid > /id\nFROM busybox\nCOPY --from=a /id /made\n",
+      );
+      const build = async (...args: readonly string[]): Promise<Outcome> =>
+        await docker(["build", "-f", "Cached", ...args, "files"]);
+      const first = await build("-t", "cached:1", "--cache-to", `${place},mode=max`);
+      expect({ exitCode: first.exitCode, stderr: first.stderr }).toMatchObject({ exitCode: 0 });
+      await engine.docker.pruneBuilder({ all: true });
+      const second = await build("-t", "cached:2", "--cache-from", place);
+      expect({ exitCode: second.exitCode, stderr: second.stderr }).toMatchObject({ exitCode: 0 });
+      expect(await outputOf("cached:2", ["cat", "/made"])).toBe(await outputOf("cached:1", ["cat", "/made"]));
+      const lost = await build("-t", "cached:3", "--cache-from", `type=registry,ref=${registry.host}/cache:none`);
+      expect(lost.exitCode).toBe(0);
+    } finally {
+      await registry.stop();
+    }
+  });
+
   it("gives a killed client's build up, and keeps nothing of it", async () => {
     write("Slow", "FROM busybox\nRUN echo begun; sleep 1000\n");
     const child = start("docker", ["build", "-f", "Slow", "-t", "slow", "files"]);

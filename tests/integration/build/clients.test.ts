@@ -1,11 +1,12 @@
 /** Builds that clients none of us wrote ask our engine for: the docker CLI and Docker Compose without BuildKit, dockerode and
  *  testcontainers. The last two are installed by `scripts/test-clients`, as they weigh 50 MB. */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EngineProcess, splitFrames } from "../../support/engine-process.ts";
 import { peerPrograms } from "../../support/peers.ts";
@@ -44,7 +45,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function docker(args: readonly string[], program = "docker"): Promise<string> {
+async function docker(args: readonly string[], program = "docker", input?: string | Buffer): Promise<string> {
   const env = {
     PATH: process.env["PATH"] ?? "",
     HOME: folder,
@@ -52,7 +53,9 @@ async function docker(args: readonly string[], program = "docker"): Promise<stri
     DOCKER_BUILDKIT: "0",
     COMPOSE_BAKE: "false",
   };
-  const { stdout, stderr } = await run(join(programs ?? "", program), args, { env, cwd: folder });
+  const running = run(join(programs ?? "", program), args, { env, cwd: folder });
+  running.child.stdin?.end(input);
+  const { stdout, stderr } = await running;
   return stdout + stderr;
 }
 
@@ -92,6 +95,26 @@ describe.skipIf(programs === undefined)(
       const { stdout, stderr } = failure as { readonly stdout: string; readonly stderr: string };
       expect(stdout).toContain("seen");
       expect(stderr).toContain("returned a non-zero code: 7");
+    });
+
+    it("docker build - takes a Dockerfile, an archive, plain or packed, or a Dockerfile beside the context", async () => {
+      await docker(["build", "-t", "in:file", "-"], "docker", "FROM busybox\nRUN echo alone > /made; mkdir /files\n");
+      const archive = execFileSync("tar", ["c", "Dockerfile", "files"], { cwd: folder });
+      await docker(["build", "-t", "in:tar", "-"], "docker", archive);
+      await docker(["build", "-t", "in:gzip", "-"], "docker", gzipSync(archive));
+      const beside = "FROM busybox\nCOPY files /files\nRUN echo beside > /made\n";
+      await docker(["build", "-t", "in:beside", "-f", "-", "."], "docker", beside);
+      expect(await outputOf("in:file")).toBe("alone\n");
+      for (const tag of ["tar", "gzip"]) expect(await outputOf(`in:${tag}`)).toBe("made for nobody\nhello\n");
+      expect(await outputOf("in:beside")).toBe("beside\nhello\n");
+    });
+
+    it("docker build --cache-from takes the steps of an image that has its cache in it", async () => {
+      const lines = "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /made; mkdir /files; echo > /files/hello\n";
+      await docker(["build", "-t", "own:cache", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-"], "docker", lines);
+      await engine.docker.pruneBuilder({ all: true });
+      await docker(["build", "-t", "own:again", "--cache-from", "own:cache", "-"], "docker", lines);
+      expect(await outputOf("own:again")).toBe(await outputOf("own:cache"));
     });
 
     it("docker-compose build takes args, target and labels from the file", async () => {
