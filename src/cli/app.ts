@@ -111,6 +111,10 @@ export function createApp({ globals, terminal, signal, onInterrupt }: AppInput):
           const { registryCredentials } = await import("./registry-credentials.ts");
           return await registryCredentials(terminal.environment, registry);
         },
+        proxyArguments: async () => {
+          const { proxyArguments } = await import("./registry-credentials.ts");
+          return await proxyArguments(terminal.environment, globals.host);
+        },
         packContext: async (request) => {
           const { packContext } = await import("./pack-context.ts");
           return await packContext(request);

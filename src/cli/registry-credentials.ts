@@ -25,6 +25,31 @@ export async function registryCredentials(
   return found === undefined ? undefined : { ...found, serveraddress: serverAddress(registry) };
 }
 
+const proxyKeys = {
+  httpProxy: "HTTP_PROXY",
+  httpsProxy: "HTTPS_PROXY",
+  ftpProxy: "FTP_PROXY",
+  noProxy: "NO_PROXY",
+  allProxy: "ALL_PROXY",
+} as const;
+
+/** Build arguments for the proxies that the file names, in both cases of letters.
+ *  @param host of the engine, as in DOCKER_HOST: `proxies` may have an entry for it beside `default` */
+export async function proxyArguments(
+  environment: Environment,
+  host: string | undefined,
+): Promise<Readonly<Record<string, string>>> {
+  const { proxies } = await readConfig(configPath(environment));
+  if (!isRecord(proxies)) return {};
+  const chosen = proxies[host ?? ""] ?? proxies["default"];
+  if (!isRecord(chosen)) return {};
+  const named = Object.entries(proxyKeys).flatMap(([key, name]) => {
+    const value = chosen[key];
+    return typeof value === "string" && value !== "" ? [[name, value] as const] : [];
+  });
+  return Object.fromEntries(named.flatMap(([name, value]) => [[name, value] as const, [name.toLowerCase(), value]]));
+}
+
 /** Docker's configuration file with all that is known of registries, also what helpers keep, and nothing else of it.
  *  @throws request/invalid for a file that is not JSON */
 export async function credentialFile(environment: Environment): Promise<string> {

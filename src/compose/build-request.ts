@@ -132,6 +132,7 @@ export function buildRequest(project: Project, service: string, overrides: Build
   checkIsolation(service, build);
   const reference = imageName(project, service, spec);
   const ignored = (["provenance", "sbom"] as const).filter((key) => isGiven(build[key]));
+  const described = (build.secrets ?? []).some(({ uid, gid, mode }) => isGiven(uid) || isGiven(gid) || isGiven(mode));
   return {
     reference,
     context: mainContext(service, build.context ?? "."),
@@ -151,7 +152,7 @@ export function buildRequest(project: Project, service: string, overrides: Build
     cacheTo: [...(overrides.cacheTo ?? []), ...(build.cache_to ?? [])],
     secrets: secretsOf(project, service, build),
     ssh: [...(build.ssh ?? []).map(({ id, path }) => ({ id, path: path === "" ? undefined : path })), ...overrides.ssh],
-    ignored,
+    ignored: described ? [...ignored, "secrets: uid, gid or mode (set them in RUN --mount=type=secret)"] : ignored,
   };
 }
 

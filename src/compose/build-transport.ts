@@ -41,6 +41,7 @@ export async function sendBuild(
   checkPeer(service, request, options);
   const platform = choosePlatform(context, service, { request, options });
   const { peer } = options;
+  const proxies = await context.proxyArguments();
   const [contexts, secrets, agents] = await Promise.all([
     namedContexts(context, service, { request, options }),
     context.readSecrets(request.secrets),
@@ -52,6 +53,7 @@ export async function sendBuild(
     const packed = await pack(context, request, as);
     return await context.docker.buildImage(Readable.from(packed.archive), {
       ...request.query,
+      buildargs: withProxies(proxies, request.query["buildargs"]),
       ...classic,
       ...(platform === undefined ? {} : { platform }),
       ...(request.context.kind === "remote" ? { remote: request.context.url } : { dockerfile: packed.dockerfile }),
@@ -69,6 +71,14 @@ export async function sendBuild(
     agents.close();
     throw error;
   }
+}
+
+/** An argument of the file counts in both cases of letters. @param given JSON */
+function withProxies(proxies: Readonly<Record<string, string>>, given: unknown): string {
+  const own = typeof given === "string" ? (JSON.parse(given) as Readonly<Record<string, string>>) : {};
+  const named = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const added = Object.entries(proxies).filter(([name]) => !named.has(name.toLowerCase()));
+  return JSON.stringify({ ...Object.fromEntries(added), ...own });
 }
 
 /** The engine keeps one platform of an image: of several its own is built.

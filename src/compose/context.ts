@@ -18,6 +18,8 @@ export interface ComposeContext {
   readonly confirm: (question: string) => Promise<boolean>;
   /** For registries; undefined: none are known for that host. */
   readonly credentials: (registry: string) => Promise<Credentials | undefined>;
+  /** Build arguments that every build has, below those of the file: the proxies of docker's configuration. */
+  readonly proxyArguments: () => Promise<Readonly<Record<string, string>>>;
   /** @throws build/invalid for a folder or Dockerfile that is not there */
   readonly packContext: (request: PackRequest) => Promise<PackedContext>;
   /** How an engine on this machine finds a folder. @throws build/invalid */

@@ -325,6 +325,17 @@ describe("git repositories", () => {
   });
 });
 
+test("the proxies of docker's configuration reach RUN, arguments of the file come first, and the image has neither", async () => {
+  const at = project("proxies", {
+    "compose.yaml": "services: {web: {build: {context: ., args: {NO_PROXY: mine}}}}",
+    Dockerfile: "FROM busybox\nRUN echo $HTTP_PROXY $http_proxy $NO_PROXY > /seen\n",
+    "config/config.json": JSON.stringify({ proxies: { default: { httpProxy: "http://p:1", noProxy: "theirs" } } }),
+  });
+  await workspace.ok(["build"], { ...at, env: { DOCKER_CONFIG: join(at.cwd, "config") } });
+  expect(await runImage("proxies-web", "cat", "/seen")).toBe("http://p:1 http://p:1 mine\n");
+  expect(await runImage("proxies-web", "env")).not.toContain("p:1");
+});
+
 describe("secrets and SSH", () => {
   test("a secret is seen by its step and by nothing else", async () => {
     const at = project("secret", {

@@ -41,6 +41,7 @@ function context(): ComposeContext {
     },
     confirm: () => Promise.resolve(false),
     credentials: () => Promise.resolve(undefined),
+    proxyArguments: () => Promise.resolve({}),
     packContext: () => Promise.reject(new Error("nothing is built here")),
     localFolder: () => {
       throw new Error("nothing is built here");
