@@ -158,6 +158,28 @@ describe("content that is not what was promised", () => {
   });
 });
 
+test("addresses that a manifest names for a layer are never asked: it comes from the registry or not at all", async () => {
+  const elsewhere = await listen(() => ({ status: 200, body: "not asked" }));
+  const manifest = JSON.parse(registry.manifest.toString()) as { layers: { urls?: string[]; mediaType: string }[] };
+  for (const layer of manifest.layers) {
+    layer.mediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    layer.urls = [`${elsewhere.url}/layer`];
+  }
+  registry.misbehave = (request, response) => {
+    if (isManifest(request)) {
+      response.writeHead(200, { "content-type": "application/vnd.oci.image.manifest.v1+json" });
+      response.end(JSON.stringify(manifest));
+      return true;
+    }
+    if (!isLayer(request)) return false;
+    response.writeHead(404).end();
+    return true;
+  };
+  await expect(kit.pull(name())).rejects.toMatchObject({ code: "image/not-found" });
+  expect(elsewhere.seen).toEqual([]);
+  await expectNothingLeft();
+});
+
 describe("redirects", () => {
   test("of blobs are followed, without the credentials", async () => {
     const storage = await listen(() => ({ status: 404, body: "" }));
