@@ -73,7 +73,7 @@ export class Inotify {
   /** Then a short rest, in which the kernel makes one event out of many alike: a flood of writes costs no more than a trickle. */
   #ready(): void {
     this.#silence();
-    const rest = this.#read() < floodBytes ? restMs.calm : restMs.flood;
+    const rest = this.#read().bytes < floodBytes ? restMs.calm : restMs.flood;
     this.#rest = setTimeout(() => {
       this.#rest = undefined;
       this.#listen();
@@ -84,20 +84,32 @@ export class Inotify {
     if (this.#watches.delete(wd) && this.#watches.size === 0) this.#silence();
   }
 
-  /** @returns bytes of events */
-  #read(): number {
+  /** Delivers at once what has happened so far. @returns whether it was more than writes */
+  drain(): boolean {
+    let moved = false;
+    for (let bytes = 1; bytes > 0 && !this.#closed;) {
+      const read = this.#read();
+      bytes = read.bytes;
+      moved ||= read.moved;
+    }
+    return moved;
+  }
+
+  #read(): { readonly bytes: number; readonly moved: boolean } {
     const length = this.#fill();
+    let moved = false;
     for (let offset = 0; offset + 16 <= length;) {
       const wd = this.#buffer.readInt32LE(offset);
       const mask = this.#buffer.readUInt32LE(offset + 4);
       const nameLength = this.#buffer.readUInt32LE(offset + 12);
       const name = this.#buffer.toString("utf8", offset + 16, offset + 16 + nameLength).replace(/\0+$/, "");
       offset += 16 + nameLength;
+      moved ||= mask !== IN_MODIFY;
       if ((mask & IN_Q_OVERFLOW) !== 0) this.#all();
       else if ((mask & IN_IGNORED) !== 0) this.#forget(wd);
       else for (const entry of this.#watches.get(wd) ?? []) if ((entry.mask & mask) !== 0) entry.listener(name);
     }
-    return length;
+    return { bytes: length, moved };
   }
 
   #fill(): number {

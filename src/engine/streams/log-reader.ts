@@ -24,7 +24,7 @@ interface OpenLogFile extends LogFile {
 
 /** Small enough that others get their turn between two. */
 const blockSize = 128 * 1024;
-const countingAttempts = 25;
+const countingAttempts = 10;
 /** A reader that stands still for so long does not keep a file that was rotated away. */
 const stallMs = 60_000;
 
@@ -34,7 +34,7 @@ export async function* readLog(
   options: LogOptions,
   context: { readonly inotify: Inotify; readonly signal: AbortSignal },
 ): AsyncGenerator<OutputChunk, void, undefined> {
-  const files = await openLogFiles(source.path);
+  const files = await (options.follow ? openCountedFiles(source.path, context.inotify) : openLogFiles(source.path));
   const watchdog = new StallWatchdog(files);
   const changes = options.follow ? new ChangeSignal(source, options.untilNs, context) : undefined;
   try {
@@ -44,7 +44,17 @@ export async function* readLog(
     files.splice(0, from.file).forEach(({ handle }) => void handle.close());
     let offset = from.offset;
     for (let file = files[0]; file !== undefined; file = files[0]) {
-      for await (const chunks of readFile({ file, offset, source, text, block, changes, watchdog, files })) {
+      for await (const chunks of readFile({
+        file,
+        offset,
+        source,
+        text,
+        block,
+        inotify: context.inotify,
+        changes,
+        watchdog,
+        files,
+      })) {
         for (const chunk of chunks) {
           if (context.signal.aborted) return;
           yield chunk;
@@ -77,16 +87,18 @@ async function openLogFiles(path: string): Promise<OpenLogFile[]> {
   return opened;
 }
 
-/** The files once the newest one has been counted by whoever keeps them, which happens at any moment; not waited for long, for a log that
- *  nobody watches is never counted. Without its number nobody knows whether a file before it has come and gone. */
-async function openNumberedFiles(path: string): Promise<OpenLogFile[]> {
-  for (let attempt = 0; attempt < countingAttempts; attempt++) {
+/** The files with the numbers that count all that conmon had begun when they were looked at: a number that was given before another
+ *  move was known says less than it seems to. A log that nobody keeps is never counted; its newest file comes without a number. */
+async function openCountedFiles(path: string, inotify: Inotify): Promise<OpenLogFile[]> {
+  for (let patience = countingAttempts; ;) {
+    inotify.drain();
+    await Promise.resolve(); // whoever keeps the files counts what came
     const files = await openLogFiles(path);
-    if (files.length < 2 || files.at(-1)?.number !== undefined) return files;
+    const moved = inotify.drain();
+    if (!moved && (files.at(-1)?.number !== undefined || patience-- === 0)) return files;
     files.forEach(({ handle }) => void handle.close());
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setTimeout(resolve, moved ? 0 : 2));
   }
-  return openLogFiles(path);
 }
 
 interface Pass {
@@ -95,6 +107,7 @@ interface Pass {
   readonly source: LogSource;
   readonly text: LogText;
   readonly block: Buffer;
+  readonly inotify: Inotify;
   readonly changes: ChangeSignal | undefined;
   readonly watchdog: StallWatchdog;
   readonly files: OpenLogFile[];
@@ -120,7 +133,7 @@ async function* readFile(pass: Pass): AsyncGenerator<readonly OutputChunk[], voi
     if (bytesRead > 0) continue;
     if (changes === undefined || last || files.length > 1) return;
     if (changes.over && changes.reason !== "ended") return;
-    const newer = await newerFiles(pass.source.path, file);
+    const newer = await newerFiles(pass.source.path, file, pass.inotify);
     files.push(...newer);
     // What was written before conmon moved on, or ended, may have come after our last read: once more.
     last = newer.length > 0 || changes.over;
@@ -129,8 +142,8 @@ async function* readFile(pass: Pass): AsyncGenerator<readonly OutputChunk[], voi
 }
 
 /** @throws request/conflict when files in between are gone */
-async function newerFiles(path: string, file: LogFile): Promise<OpenLogFile[]> {
-  const all = await openNumberedFiles(path);
+async function newerFiles(path: string, file: LogFile, inotify: Inotify): Promise<OpenLogFile[]> {
+  const all = await openCountedFiles(path, inotify);
   const index = all.findIndex(({ inode }) => inode === file.inode);
   const older = index < 0 ? [] : all.splice(0, index + 1);
   older.forEach(({ handle }) => void handle.close());
