@@ -1,4 +1,5 @@
 /** What is stored of an image: `images/records/<hex of its id>.json`, and its configuration as a blob. Keeps the index of names. */
+import { isDeepStrictEqual } from "node:util";
 import { hexOf } from "./digest.ts";
 import { assertDigest } from "./digest.ts";
 import { isObject, type JsonObject } from "./json.ts";
@@ -73,13 +74,20 @@ export class ImageRecords {
     return [...this.#byId.values()];
   }
 
+  /** On the disk when it returns, unless nothing but the time of the tags is new: that gets there with the next change, so that a build
+   *  whose result is there already waits for no disk. */
   put(record: ImageRecord): Image {
-    const image: Image = { ...record, config: this.#byId.get(record.id)?.config ?? this.#config(record.id) };
-    const { config: _, ...stored } = image;
-    this.#files.write(hexOf(record.id), stored);
+    const known = this.#byId.get(record.id);
+    const image: Image = { ...record, config: known?.config ?? this.#config(record.id) };
+    const isStored =
+      known !== undefined && isDeepStrictEqual({ ...known, lastTagTime: "" }, { ...image, lastTagTime: "" });
+    if (!isStored) {
+      const { config: _, ...stored } = image;
+      this.#files.write(hexOf(record.id), stored);
+    }
     this.#forget(record.id);
     this.#remember(image);
-    this.#onChange();
+    if (!isStored) this.#onChange();
     return image;
   }
 

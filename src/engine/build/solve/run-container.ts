@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TscomposeError, errorMessage } from "../../../errors.ts";
+import { expectCgroupMove } from "../../../host/cgroup-moves.ts";
 import { spawnPiped } from "../../../host/child.ts";
 import { runCommand } from "../../../host/command.ts";
 import { UndoStack } from "../../../host/undo-stack.ts";
@@ -169,6 +170,7 @@ async function runProcess(
   request.signal.throwIfAborted();
   mkdirSync(runtime.stateDir, { recursive: true, mode: 0o700 });
   const command = runtimeCommand(runtime);
+  void expectCgroupMove();
   const child = spawnPiped([...command, "run", "--bundle", paths.bundle, request.id], {
     stdin: false,
     stdout: true,
