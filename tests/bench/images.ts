@@ -1,5 +1,6 @@
 /** Pull and push of an image of about 170 MB (Debian with Perl and Python) from and to Debian's docker-registry on loopback, in
- *  two shapes, three layers and all of it in one, and push of the same built from a Dockerfile. Pushes go to a registry that is empty each time, or nothing would be sent. */
+ *  two shapes, three layers and all of it in one, and push of the same built from a Dockerfile. Pushes go to a registry that is
+ *  empty each time, or nothing would be sent. */
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -53,7 +54,7 @@ async function builtHere(bench: Bench, work: string): Promise<void> {
   writeFileSync(join(folder, "Dockerfile"), "FROM scratch\nCOPY tree /\n");
   writeFileSync(join(folder, "compose.yaml"), "services: {a: {image: bench-build, build: .}}\n");
   await compare(bench, "image of 170 MB, built here", async (side) => {
-    writeFileSync(join(folder, "tree/run"), randomBytes(16));
+    writeFileSync(join(folder, "tree/bench-run"), randomBytes(16));
     const build = side.build(folder, []);
     const target = await startRegistry(join(work, "target"));
     const pushed = `${target.host}/pushed:latest`;
