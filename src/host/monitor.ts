@@ -31,8 +31,8 @@ export async function startMonitor(argv: readonly string[]): Promise<number> {
   return parseReply(reply);
 }
 
-/** Below what others do on a machine that is short of time: the output of a container that writes without end must not slow down the engine, and
- *  with it the start of others. Its container, which has been started by now, keeps the priority it has. */
+/** Below what others do on a machine that is short of time: the output of a container that writes without end must not slow down the
+ *  engine, and with it the start of others. Its container keeps the priority it has. */
 export function lowerMonitorPriority(pid: number): void {
   const nice = 10;
   try {

@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, TscomposeError } from "../../errors.ts";
 import { runCommand } from "../../host/command.ts";
-import { lowerMonitorPriority, startMonitor } from "../../host/monitor.ts";
+import { startMonitor } from "../../host/monitor.ts";
 import { identifyProcess, type ProcessIdentity } from "../../host/process-identity.ts";
 import type { ContainerPaths } from "../containers/paths.ts";
 import { runtimeCommand, type OciRuntime } from "./oci-runtime.ts";
@@ -33,7 +33,6 @@ export async function createProcess(runtime: OciRuntime, request: LaunchRequest)
   const { paths } = request;
   const pid = await startMonitor(monitorArgv(runtime, request));
   const monitorPid = Number(readFileSync(paths.monitorPidFile, "latin1"));
-  lowerMonitorPriority(monitorPid);
   const process = identifyProcess(pid);
   const monitor = identifyProcess(monitorPid);
   if (process === undefined || monitor === undefined) {

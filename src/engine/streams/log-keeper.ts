@@ -15,11 +15,14 @@ export class LogKeeper {
     this.#log = log;
   }
 
-  /** Call when the container runs, also when it ran before this engine did. Idempotent. */
-  watch(containerId: string, path: string, bounds: LogBounds): void {
+  /** Call when the container runs, also when it ran before this engine did. Idempotent. `onFirstRotation`: it writes much. */
+  watch(containerId: string, path: string, bounds: LogBounds, onFirstRotation: () => void): void {
     this.unwatch(containerId);
     let rotations = 0;
+    let rotated = false;
     const keep = (): void => {
+      if (rotations > 0 && !rotated) onFirstRotation();
+      rotated ||= rotations > 0;
       const seen = rotations;
       rotations = 0;
       try {

@@ -1,5 +1,7 @@
 /** What accompanies a container while it runs: its log is kept within bounds, its health is probed, its clients get its output.
  *  Follows the container's state; the verbs that change it need not know. */
+import { lowerMonitorPriority } from "../../host/monitor.ts";
+import { isAlive as isProcessAlive } from "../../host/process-identity.ts";
 import type { Container } from "../containers/container.ts";
 import type { RecordedState } from "../containers/record.ts";
 import type { HealthMonitors } from "../health/health-monitors.ts";
@@ -55,7 +57,12 @@ export class RunCompanions {
 
   #keepLog(container: Container): void {
     const { bounds } = planLog(container.record.hostConfig.LogConfig);
-    if (bounds.maxBytes !== undefined) this.#options.logs.watch(container.id, container.paths.log, bounds);
+    if (bounds.maxBytes === undefined) return;
+    // That of a container which writes little keeps its priority: it is what tells that the container has ended.
+    this.#options.logs.watch(container.id, container.paths.log, bounds, () => {
+      const { monitor } = container.state;
+      if (monitor !== undefined && isProcessAlive(monitor)) lowerMonitorPriority(monitor.pid);
+    });
   }
 }
 

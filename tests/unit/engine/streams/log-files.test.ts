@@ -182,7 +182,8 @@ describe("following a log", () => {
   test("nothing is lost or doubled when a new file is begun", async () => {
     const keeper = new LogKeeper(inotify, () => undefined);
     write("stdout", "0\n");
-    keeper.watch("c1", path, { maxBytes: 1, maxFiles: 3 });
+    let floods = 0;
+    keeper.watch("c1", path, { maxBytes: 1, maxFiles: 3 }, () => floods++);
     const expected = Array.from({ length: 30 }, (_, i) => `${i}\n`).join("");
     const out = await follow(30, async () => {
       for (let i = 1; i < 30; i++) {
@@ -194,6 +195,7 @@ describe("following a log", () => {
       }
     });
     expect(out).toBe(expected);
+    expect(floods).toBe(1); // said at the first of the files, and once
     keeper.close();
   });
 
