@@ -5,17 +5,27 @@ import * as libc from "../../host/libc.ts";
 
 const maxBytes = 1024 * 1024;
 
-/** passwd and group; a file that is missing, or is none, counts as empty. */
-export function readUserFiles(rootfs: string): { readonly passwd: string; readonly group: string } {
+/** passwd and group; a file that is missing, or is none, counts as empty. `irregular`: the absolute paths of those that are none. */
+export function readUserFiles(rootfs: string): {
+  readonly passwd: string;
+  readonly group: string;
+  readonly irregular: readonly string[];
+} {
   const root = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return { passwd: readInRoot(root, "etc/passwd"), group: readInRoot(root, "etc/group") };
+    const [passwd, group] = [readInRoot(root, "etc/passwd"), readInRoot(root, "etc/group")];
+    const irregular = [
+      ...(passwd === undefined ? ["/etc/passwd"] : []),
+      ...(group === undefined ? ["/etc/group"] : []),
+    ];
+    return { passwd: passwd ?? "", group: group ?? "", irregular };
   } finally {
     closeSync(root);
   }
 }
 
-function readInRoot(root: number, path: string): string {
+/** Undefined: it is no regular file. */
+function readInRoot(root: number, path: string): string | undefined {
   let fd: number;
   try {
     const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
@@ -26,7 +36,7 @@ function readInRoot(root: number, path: string): string {
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) return "";
+    if (!stat.isFile()) return undefined;
     const buffer = Buffer.alloc(Math.min(stat.size, maxBytes));
     let length = 0;
     for (let count = 1; length < buffer.length && count > 0; length += count) {

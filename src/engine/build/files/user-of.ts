@@ -22,7 +22,7 @@ function lookup(file: string, name: string): readonly string[] | undefined {
 
 /** `user[:group]`. A number stands for user and group alike; a name that the image does not have is root, as in BuildKit.
  *  Undefined for "". @param rootfs undefined: there are no files yet
- *  @throws build/failed for a name where there are no files to look it up in */
+ *  @throws build/failed for a name where there are no files to look it up in, or what should be one is none */
 export function ownerOf(text: string, rootfs: string | undefined): Owner | undefined {
   if (text === "") return undefined;
   const colon = text.indexOf(":");
@@ -37,6 +37,15 @@ export function ownerOf(text: string, rootfs: string | undefined): Owner | undef
     });
   }
   const files = readUserFiles(rootfs);
+  const needed = [
+    ...(userId === undefined ? ["/etc/passwd"] : []),
+    ...(groupId === undefined && group !== undefined ? ["/etc/group"] : []),
+  ];
+  const irregular = needed.find((path) => files.irregular.includes(path));
+  if (irregular !== undefined)
+    throw new TscomposeError("build/failed", `${irregular} is not a regular file`, {
+      hint: `${text} is looked up in it: give numbers`,
+    });
   const entry = userId === undefined ? lookup(files.passwd, user) : undefined;
   const uid = userId ?? idField(entry?.[2]) ?? 0;
   const ownGid = userId ?? idField(entry?.[3]) ?? 0;

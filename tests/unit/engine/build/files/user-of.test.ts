@@ -49,4 +49,13 @@ describe("--chown", () => {
   it.each(["5", "5:", ":", "root", "root:root"])("%s needs no files", (text) =>
     expect(() => ownerOf(text, undefined)).not.toThrow(),
   );
+
+  it("takes no name from a passwd or a group that is no file, and numbers all the same", () => {
+    const odd = mkdtempSync(join(root, "odd-"));
+    mkdirSync(join(odd, "etc/passwd"), { recursive: true });
+    mkdirSync(join(odd, "etc/group"));
+    expect(() => ownerOf("app", odd)).toThrow("/etc/passwd is not a regular file");
+    expect(() => ownerOf("5:app", odd)).toThrow("/etc/group is not a regular file");
+    expect(ownerOf("5:6", odd)).toEqual({ uid: 5, gid: 6 });
+  });
 });
