@@ -7,13 +7,14 @@ export const commands: Topic = {
   run: async (bench) => {
     for (const services of bench.services)
       await withProject(async (folder, write) => {
-        write(sleepers(services));
+        write(`name: bench\n${sleepers(services)}`);
         for (const side of bench.sides) side.compose(["-p", "bench", "up", "-d"], folder);
         await compare(
           bench,
           `${services} services`,
           (side) => ({
             exec: side.compose(["-p", "bench", "exec", "-T", "s0", "true"], folder),
+            "exec by file": side.compose(["exec", "-T", "s0", "true"], folder),
             ps: side.compose(["-p", "bench", "ps"], folder),
             "ps by file": side.compose(["ps"], folder),
             logs: side.compose(["-p", "bench", "logs", "s0"], folder),
