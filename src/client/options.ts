@@ -150,6 +150,8 @@ export interface Authenticated extends Abortable {
   readonly authconfig?: RegistryCredentials | { readonly key: string } | { readonly base64: string };
 }
 export interface ImageListQuery extends Filtered {
+  /** Each image's platforms with it. */
+  readonly manifests?: boolean;
   readonly all?: boolean;
   readonly digests?: boolean;
   readonly "shared-size"?: boolean;

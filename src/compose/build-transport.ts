@@ -81,7 +81,7 @@ function withProxies(proxies: Readonly<Record<string, string>>, given: unknown):
   return JSON.stringify({ ...Object.fromEntries(added), ...own });
 }
 
-/** The engine keeps one platform of an image: of several its own is built.
+/** Our engine builds several; Docker's classic builder one, so of several its own.
  *  @throws request/unsupported where its own is not among them */
 function choosePlatform(
   context: ComposeContext,
@@ -89,8 +89,9 @@ function choosePlatform(
   { request, options }: { readonly request: BuildRequest; readonly options: SendOptions },
 ): string | undefined {
   const { platforms } = request;
+  const { platform, own: builds } = options.peer;
   if (platforms.length <= 1) return platforms[0];
-  const { platform } = options.peer;
+  if (builds) return platforms.join(",");
   const own = platforms.find((given) => given === platform || given.startsWith(`${platform}/`));
   if (own === undefined)
     throw new TscomposeError(
@@ -99,7 +100,7 @@ function choosePlatform(
       { hint: "set platform on the service, and build one at a time" },
     );
   context.onWarning(
-    `service ${service}: of build.platforms only ${own} is built: images of several platforms cannot be made`,
+    `service ${service}: of build.platforms only ${own} is built: this engine's builder makes no images of several platforms`,
   );
   return own;
 }

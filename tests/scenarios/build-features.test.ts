@@ -41,6 +41,23 @@ async function saved(image: string): Promise<Buffer> {
   }
 }
 
+test("build.platforms: one name, an image for each platform; a step says for which it is", async () => {
+  const at = project("platforms", {
+    "compose.yaml": `services: {web: {image: "several:1", build: {context: ., platforms: [linux/amd64, linux/s390x]}}}`,
+    Dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY for-$TARGETARCH /which\n",
+    "for-amd64": "amd64",
+    "for-s390x": "s390x",
+  });
+  const { stdout, stderr } = await workspace.run(["--progress", "plain", "build"], at);
+  expect(stdout + stderr).toMatch(/linux\/s390x 1\/1\] COPY for-\S+ \/which/);
+  const docker = new Docker({ socketPath: workspace.socket });
+  const images = await docker.listImages({ manifests: true });
+  docker.close();
+  const [image] = images.filter(({ RepoTags }) => RepoTags?.includes("several:1") === true);
+  const platforms = image?.Manifests?.map(({ ImageData }) => ImageData.Platform.architecture) ?? [];
+  expect(platforms.toSorted()).toEqual(["amd64", "s390x"]);
+});
+
 describe("build caches", () => {
   test("a file names where a build's results go and come from, a flag too; what is not there is a warning", async () => {
     const build = "context: ., cache_to: ['type=local,dest=kept,mode=max'], cache_from: ['type=local,src=gone']";

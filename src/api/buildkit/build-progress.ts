@@ -21,6 +21,8 @@ export class BuildProgress {
   #dockerfile: { readonly name: string; readonly text: string } | undefined;
   #failed: number | undefined;
   #keepsFindings = false;
+  #isPlanned = false;
+  #bases = 0;
   readonly #facts: Facts = { findings: [], targets: [], outline: undefined };
 
   constructor(feed: StatusFeed) {
@@ -108,16 +110,20 @@ export class BuildProgress {
 
   #planned({ steps, bases, findings }: Planned): void {
     const feed = this.#feed;
-    this.#facts.findings = findings;
+    // Of several platforms the checks of the first say what there is to say.
+    const isFirst = !this.#isPlanned;
+    this.#isPlanned = true;
+    if (isFirst) this.#facts.findings = findings;
     feed.complete(pulling);
-    for (const [index, title] of bases.entries()) {
-      feed.vertex(`base ${index}`, title);
-      feed.complete(`base ${index}`, { cached: true });
+    for (const title of bases) {
+      const key = `base ${(this.#bases += 1)}`;
+      feed.vertex(key, title);
+      feed.complete(key, { cached: true });
     }
     for (const { id, title } of steps) feed.vertex(stepKey(id), title);
     const source = this.#dockerfile ?? { name: "Dockerfile", text: "" };
     feed.vertex(definition, `[internal] load build definition from ${source.name}`);
-    if (this.#keepsFindings) return;
+    if (this.#keepsFindings || !isFirst) return;
     for (const { rule, message, place } of findings) {
       const short = `${rule.name}: ${message} (line ${place.start})`;
       const { start, end } = place;

@@ -84,13 +84,6 @@ function limitsOf(attributes: ReadonlyMap<string, string>): BuildRequest["limits
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ""));
 }
 
-function platformOf(value: string | undefined): string | undefined {
-  const platforms = [...new Set(list(value))];
-  if (platforms.length > 1)
-    throw refuse(`an image of several platforms (${platforms.join(", ")})`, "build one platform at a time");
-  return platforms[0];
-}
-
 /** `docker-image://`, `local:`, `input:`, a repository or an archive. */
 function namedSource(
   value: string,
@@ -161,7 +154,7 @@ export function buildRequestOf(request: FrontendRequest, tools: RequestTools): B
     target: attributes.get("target"),
     buildArgs: Object.fromEntries(withPrefix(attributes, "build-arg:")),
     labels: Object.fromEntries(withPrefix(attributes, "label:")),
-    platform: platformOf(attributes.get("platform")),
+    platform: list(attributes.get("platform")).join(",") || undefined,
     noCache: noCache === undefined ? "none" : list(noCache).length === 0 ? "all" : list(noCache),
     cacheFrom: [...request.cacheFrom, ...cacheImports(attributes)],
     cacheTo: request.cacheTo,

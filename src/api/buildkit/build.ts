@@ -153,8 +153,10 @@ export class Build {
     if (asked !== undefined) progress.keepFindings();
     const only = { check: asked !== undefined, onlyTargets: asked === "targets" };
     if (this.#isPassing) this.#known = await imageIds(this.#engine);
+    const isGivenOut = this.exporters.some(({ kind }) => kind !== "image");
     const takeFiles = (files: ResultFiles): Promise<void> => exportFiles(this, files);
-    const imageId = await builds.run({ ...request, ...only, takeFiles }, archive, (event) => progress.take(event));
+    const wanted = { ...request, ...only, ...(isGivenOut ? { takeFiles } : {}) };
+    const imageId = await builds.run(wanted, archive, (event) => progress.take(event));
     if (asked === undefined || progress.dockerfile === undefined) return { imageId, metadata: new Map() };
     return { imageId, metadata: answerOf(asked, progress.facts, progress.dockerfile) };
   }

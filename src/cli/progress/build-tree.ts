@@ -30,9 +30,9 @@ const red = (text: string): string => `\u001b[31m${text}\u001b[39m`;
 const dim = (text: string): string => `\u001b[2m${text}\u001b[22m`;
 const cyan = (text: string): string => `\u001b[36m${text}\u001b[39m`;
 
-/** `[build 2/3] RUN make` -> stage `build`, title `2/3 RUN make`. */
+/** `[build 2/3] RUN make` -> stage `build`, title `2/3 RUN make`; the stage may come after a platform. */
 function partsOf(title: string): { readonly stage: string; readonly title: string } {
-  const match = /^\[(?:(\S+) )?([\d/ ]+)\] (.*)$/s.exec(title);
+  const match = /^\[(?:(\S+(?: [^\d\s]\S*)?) )?([\d/ ]+)\] (.*)$/s.exec(title);
   return match === null
     ? { stage: "", title }
     : { stage: match[1] ?? "", title: `${(match[2] ?? "").trim()} ${match[3] ?? ""}` };

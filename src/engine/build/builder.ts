@@ -7,12 +7,13 @@ import { errorMessage, isTscomposeError, TscomposeError } from "../../errors.ts"
 import type { ContainerContext } from "../containers/context.ts";
 import type { ImageService } from "../engine.ts";
 import { familiarName, parseReference, withDefaultTag } from "../images/reference.ts";
-import { hostPlatform, parsePlatform } from "../images/platform.ts";
+import { hostPlatform } from "../images/platform.ts";
 import type { Platform } from "../images/platform.ts";
 import type { LayerTransfer } from "../images/transfer.ts";
 import type { ImageStore } from "../images/types.ts";
 import { PushQueue } from "../streams/push-queue.ts";
 import type { ProgressMessage } from "../types.ts";
+import { buildPlatforms, platformsOf, type PlatformBuild } from "./build-platforms.ts";
 import { cachesOf, inlineCache, openImports, wantsEveryStep, writeCaches } from "./cache/build-caches.ts";
 import type { BuildCaches } from "./cache/build-caches.ts";
 import type { CacheTools } from "./cache/import-cache.ts";
@@ -126,7 +127,8 @@ interface Started {
   readonly tools: ContextTools;
   readonly context: OpenedContext["files"];
   readonly source: DockerfileSource;
-  readonly platform: Platform | undefined;
+  /** None: this machine's. */
+  readonly platforms: readonly Platform[];
   readonly caches: BuildCaches;
   readonly tags: readonly string[];
 }
@@ -147,7 +149,7 @@ async function runWhole(
   const started = await openBuild(parts, request, at.archive);
   const endNetworks = parts.networks.begin();
   try {
-    return await runBuild(parts, request, { ...started, emit: at.emit });
+    return await runPlatforms(parts, request, { ...started, emit: at.emit });
   } finally {
     endNetworks();
     await closeWorkspace(parts, started.workspace);
@@ -157,15 +159,14 @@ async function runWhole(
 
 async function openBuild(parts: Parts, request: BuildRequest, archive: AsyncIterable<Buffer>): Promise<Started> {
   const tags = request.tags.map((tag) => familiarName(withDefaultTag(parseReference(tag))));
-  const platform =
-    request.platform === undefined ? undefined : parsePlatform(request.platform, hostPlatform(parts.engine.host.arch));
+  const platforms = platformsOf(request, hostPlatform(parts.engine.host.arch));
   const caches = cachesOf(request);
   const workspace = new Workspace(join(parts.roots.dataRoot, "work", randomBytes(8).toString("hex")), parts.images);
   try {
     const tools = toolsOf(parts, request, workspace);
     const wanted = await wantedDockerfile(request);
     const opened = await openContext(tools, { source: request.context, wanted, archive });
-    return { workspace, tools, context: opened.files, source: opened.source, platform, caches, tags };
+    return { workspace, tools, context: opened.files, source: opened.source, platforms, caches, tags };
   } catch (error) {
     await closeWorkspace(parts, workspace);
     throw error;
@@ -221,7 +222,7 @@ async function* progressOf(parts: Parts, request: BuildRequest, started: Started
     }
   };
   const endNetworks = parts.networks.begin();
-  const work = runBuild(parts, { ...request, signal }, { ...started, emit })
+  const work = runPlatforms(parts, { ...request, signal }, { ...started, emit })
     .finally(endNetworks)
     .then(
       (imageId) => {
@@ -257,8 +258,18 @@ function withExcerpt(error: unknown, { name, text }: DockerfileSource): unknown 
   });
 }
 
-interface Running extends Started {
+interface Opened extends Started {
   readonly emit: (event: BuildEvent) => void;
+}
+
+type Running = Opened & PlatformBuild;
+
+function runPlatforms(parts: Parts, request: BuildRequest, opened: Opened): Promise<string> {
+  return buildPlatforms(request, opened, {
+    build: (one) => runBuild(parts, request, { ...opened, ...one }),
+    join: (ids) => parts.images.joinPlatforms(ids, opened.tags),
+    remember: () => parts.images.rememberImages(),
+  });
 }
 
 async function runBuild(parts: Parts, request: BuildRequest, running: Running): Promise<string> {

@@ -38,6 +38,7 @@ import { readRegistryConfig } from "./registry/registry-config.ts";
 import { searchRegistry } from "./registry/search.ts";
 import { removeImage } from "./remove.ts";
 import { StagingArea } from "./staging.ts";
+import { joinPlatforms, rememberImages } from "./join-platforms.ts";
 import { layerTransfer, type LayerTransfer } from "./transfer.ts";
 import type { ImageStore, StoredImage } from "./types.ts";
 import { familiar, historyOf, inspectImage, manifestOf, summarise, type ImageFacts } from "./views.ts";
@@ -81,6 +82,8 @@ export function createImageStore(
     release: (imageId, containerId) => catalog.release(imageId, containerId),
     commitLayer: (parent, upperDir) => commitLayer(parts, parent, upperDir),
     commitImage: async (config, tags) => commitFinalImage(parts, config, tags).id,
+    joinPlatforms: (ids, tags) => joinPlatforms(parts, ids, tags),
+    rememberImages: () => rememberImages(catalog),
     commitChanges: (request) => commitChanges(parts, request),
     layerDirs: (chainId) => chainDirs(parts, chainId),
     layerDirectory: (diffId) => {

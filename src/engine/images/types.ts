@@ -49,6 +49,10 @@ export interface ImageStore {
   ): Promise<{ readonly diffId: string; readonly chainId: string; readonly sizeBytes: number }>;
   /** Stores a configuration whose layers are all in the store; tags it when `tags` are given. @returns the image id */
   commitImage(config: OciImageConfig, tags: readonly string[]): Promise<string>;
+  /** Gives images for several platforms one name; see `join-platforms.ts`. */
+  joinPlatforms(ids: readonly string[], tags: readonly string[]): string;
+  /** @returns what deletes those of the images given that came after this call, where they have no name and no user */
+  rememberImages(): (ids: readonly string[]) => void;
   /** An image of a container's image and what the container changed. @returns its id
    *  @throws request/invalid, build/invalid, image/invalid, host/no-space */
   commitChanges(request: CommitRequest): Promise<string>;

@@ -239,14 +239,39 @@ CMD ["cat", "/made", "/files/hello"]
     expect(stderr).not.toContain("eth0");
   });
 
+  it("builds for several platforms under one name", async () => {
+    write("Several", "FROM scratch\nARG TARGETARCH\nLABEL for=$TARGETARCH\nCOPY Several /\n");
+    const { exitCode, stderr } = await docker([
+      "build",
+      "-f",
+      "Several",
+      "--platform",
+      "linux/amd64,linux/s390x",
+      "-t",
+      "several:1",
+      ".",
+    ]);
+    expect(exitCode, stderr).toBe(0);
+    expect(stderr).toMatch(/\[linux\/s390x 1\/1\] COPY Several \//);
+    for (const name of ["amd64", "s390x"]) {
+      const { stdout } = await docker([
+        "image",
+        "inspect",
+        "--platform",
+        `linux/${name}`,
+        "-f",
+        "{{json .Config.Labels}}",
+        "several:1",
+      ]);
+      expect(JSON.parse(stdout)).toEqual({ for: name });
+    }
+  });
+
   it("refuses what it does not have in one sentence that says what to do", async () => {
     write("Foreign", "# syntax=example/front:1\nFROM busybox\n");
     const refusals = [
       [["-f", "Foreign"], "front end example/front:1 is not supported (take the # syntax= line out"],
-      [
-        ["--platform", "linux/amd64,linux/s390x"],
-        "an image of several platforms (linux/amd64, linux/s390x) is not supported",
-      ],
+      [["--platform", "linux/amd64,linux/s390x", "-o", "out"], "gives an image and nothing else"],
       [["--cache-to", "type=local,dest=cache"], "the engine does not see the folder"],
     ] as const;
     for (const [args, text] of refusals) {

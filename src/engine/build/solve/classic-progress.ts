@@ -28,6 +28,8 @@ export class ClassicProgress {
     switch (event.kind) {
       case "planned":
         this.#lines = event.lines;
+        this.#at = 0;
+        this.#announced = -1;
         return this.#advance();
       case "started":
         this.#step(event.step).started = true;

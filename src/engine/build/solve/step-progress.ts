@@ -5,11 +5,12 @@ import type { BuildEvent } from "./events.ts";
 
 export class StepProgress {
   readonly #decoders = new Map<number, StringDecoder>();
+  #bases = 0;
 
   messages(event: BuildEvent): readonly ProgressMessage[] {
     switch (event.kind) {
       case "planned": {
-        const bases = event.bases.map((title, index) => ({ id: -1 - index, title }));
+        const bases = event.bases.map((title) => ({ id: -(this.#bases += 1), title }));
         return [
           told({ kind: "plan", steps: [...bases, ...event.steps] }),
           ...bases.map(({ id }) => told({ kind: "finished", step: id, cached: true, ms: 0 })),

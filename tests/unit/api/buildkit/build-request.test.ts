@@ -82,8 +82,12 @@ describe("the attributes of BuildKit's Dockerfile front end", () => {
     });
   });
 
+  it("name the platforms", () => {
+    expect(request({ platform: "linux/amd64,linux/arm64" }).platform).toBe("linux/amd64,linux/arm64");
+    expect(request({}).platform).toBeUndefined();
+  });
+
   it.each([
-    [{ platform: "linux/amd64,linux/arm64" }, /several platforms/],
     [{ "context:x": "oci-layout://y" }, /the context x=oci-layout:\/\/y is not supported/],
     [{ "context:x": "input:nothing" }, /graph of operations/],
     [{ "attest:sbom": "" }, /SBOM/],
