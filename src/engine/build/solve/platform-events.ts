@@ -23,24 +23,16 @@ export class PlatformEvents {
 
   #renumbered(event: BuildEvent, platform: string): BuildEvent {
     const number = (step: number): number => this.#first + step;
-    switch (event.kind) {
-      case "planned": {
-        const steps = event.steps.map(({ id, title }) => ({ id: number(id), title: titled(title, platform) }));
-        this.#next = Math.max(this.#next, ...steps.map(({ id }) => id + 1));
-        const lines = event.lines.map((line) => ({
-          ...line,
-          step: line.step === undefined ? undefined : number(line.step),
-        }));
-        return { ...event, lines, steps, bases: event.bases.map((title) => titled(title, platform)) };
-      }
-      case "started":
-      case "output":
-      case "finished":
-      case "failed":
-        return { ...event, step: number(event.step) };
-      default:
-        return event;
+    if (event.kind === "planned") {
+      const steps = event.steps.map(({ id, title }) => ({ id: number(id), title: titled(title, platform) }));
+      this.#next = Math.max(this.#next, ...steps.map(({ id }) => id + 1));
+      const lines = event.lines.map((line) => ({
+        ...line,
+        step: line.step === undefined ? undefined : number(line.step),
+      }));
+      return { ...event, lines, steps, bases: event.bases.map((title) => titled(title, platform)) };
     }
+    return "step" in event ? { ...event, step: number(event.step) } : event;
   }
 }
 
