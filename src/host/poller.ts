@@ -8,7 +8,9 @@ type Callback = (events: number) => void;
 export class Poller {
   readonly #epfd = libc.epollCreate();
   readonly #wake = libc.eventfd();
-  readonly #callbacks = new Map<number, Callback>();
+  readonly #watches = new Map<number, { readonly callback: Callback; readonly wait: number }>();
+  /** Counts how often the thread has been sent to wait. */
+  #wait = 0;
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -18,7 +20,7 @@ export class Poller {
 
   /** Calls back on the main thread each time `fd` is ready (level-triggered), until `unwatch`. */
   watch(fd: number, events: number, callback: Callback): void {
-    this.#callbacks.set(fd, callback);
+    this.#watches.set(fd, { callback, wait: this.#wait });
     libc.epollCtl(this.#epfd, libc.EPOLL_CTL_ADD, { fd, events });
     this.#running ??= this.#loop();
   }
@@ -30,16 +32,16 @@ export class Poller {
 
   /** Call before closing `fd`. Idempotent. */
   unwatch(fd: number): void {
-    if (!this.#callbacks.delete(fd)) return;
+    if (!this.#watches.delete(fd)) return;
     libc.epollCtl(this.#epfd, libc.EPOLL_CTL_DEL, { fd, events: 0 });
-    if (this.#callbacks.size === 0) this.#wakeUp();
+    if (this.#watches.size === 0) this.#wakeUp();
   }
 
   /** Stops the thread and frees the descriptors of the poller itself. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#callbacks.clear();
+    this.#watches.clear();
     this.#wakeUp();
     await this.#running;
     closeSync(this.#wake);
@@ -52,12 +54,20 @@ export class Poller {
 
   /** Ends when nothing is watched, so that an idle poller holds no thread and does not keep the process alive. */
   async #loop(): Promise<void> {
-    while (!this.#closed && this.#callbacks.size > 0) {
+    while (!this.#closed && this.#watches.size > 0) {
+      this.#wait += 1;
       for (const { fd, events } of await libc.epollWait(this.#epfd, -1)) {
         if (fd === this.#wake) readSync(this.#wake, Buffer.alloc(8));
-        else this.#callbacks.get(fd)?.(events);
+        else this.#report(fd, events);
       }
     }
     this.#running = undefined;
+  }
+
+  /** What the thread has seen may be of a descriptor that was closed before we heard of it, and whose number another one has got since:
+   *  one that was added during this wait is reported by the next, at once where it is ready. */
+  #report(fd: number, events: number): void {
+    const watch = this.#watches.get(fd);
+    if (watch !== undefined && watch.wait < this.#wait) watch.callback(events);
   }
 }
