@@ -446,6 +446,17 @@ export async function epollWait(
       else reject(error);
     });
   });
+  return readyIn(buffer, count);
+}
+
+/** epoll_wait(2) without waiting: what is ready now. */
+export function epollReady(epfd: number): readonly { readonly fd: number; readonly events: number }[] {
+  const capacity = 64;
+  const buffer = Buffer.alloc(epollEventSize * capacity);
+  return readyIn(buffer, epollWaitFn(epfd, buffer, capacity, 0) as number);
+}
+
+function readyIn(buffer: Buffer, count: number): readonly { readonly fd: number; readonly events: number }[] {
   const ready: { fd: number; events: number }[] = [];
   for (let i = 0; i < count; i++) {
     const offset = i * epollEventSize;

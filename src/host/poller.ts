@@ -56,7 +56,12 @@ export class Poller {
   async #loop(): Promise<void> {
     while (!this.#closed && this.#watches.size > 0) {
       this.#wait += 1;
-      for (const { fd, events } of await libc.epollWait(this.#epfd, -1)) {
+      let ready = await libc.epollWait(this.#epfd, -1);
+      if (ready.some(({ fd }) => this.#watches.get(fd)?.wait === this.#wait)) {
+        this.#wait += 1;
+        ready = libc.epollReady(this.#epfd);
+      }
+      for (const { fd, events } of ready) {
         if (fd === this.#wake) readSync(this.#wake, Buffer.alloc(8));
         else this.#report(fd, events);
       }
@@ -64,8 +69,8 @@ export class Poller {
     this.#running = undefined;
   }
 
-  /** What the thread has seen may be of a descriptor that was closed before we heard of it, and whose number another one has got since:
-   *  one that was added during this wait is reported by the next, at once where it is ready. */
+  /** What the thread has seen may be of a descriptor that was closed before we heard of it, and whose number another one has got since.
+   *  So for one that was added during the wait it is asked again, and one that is added now is the next wait's. */
   #report(fd: number, events: number): void {
     const watch = this.#watches.get(fd);
     if (watch !== undefined && watch.wait < this.#wait) watch.callback(events);
