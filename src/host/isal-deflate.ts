@@ -1,5 +1,6 @@
-/** Packs gzip members with Intel's ISA-L, some six times as fast as zlib and a twentieth larger. Optional (Debian: libisal2).
+/** Packs gzip members with Intel's ISA-L, some six times as fast as zlib and a twentieth larger.
  *  The layout of `isal_zstream` is that of ABI 2, the same on x86_64 and aarch64. Source: isa-l, include/igzip_lib.h. */
+import { isalLibrary, onThread } from "./isal-library.ts";
 import { koffi } from "./libc.ts";
 
 /** Offsets in `struct isal_zstream`, and its size. */
@@ -21,28 +22,6 @@ const bestLevelBytes = 348160;
 /** Content that cannot be packed is stored in blocks of 64 KiB with 5 bytes before each. */
 const overhead = (bytes: number): number => bytes + 5 * Math.ceil(bytes / 65535) + 1024;
 
-type Library = ReturnType<typeof bind>;
-let loaded: Library | null | undefined;
-
-function library(): Library | null {
-  if (loaded === undefined) {
-    try {
-      loaded = bind();
-    } catch {
-      loaded = null;
-    }
-  }
-  return loaded;
-}
-
-function bind() {
-  const isal = koffi.load("libisal.so.2");
-  return {
-    init: isal.func("isal_deflate_stateless_init", "void", ["void *"]),
-    deflate: isal.func("isal_deflate_stateless", "int", ["void *"]),
-  };
-}
-
 /** Packs one piece at a time on another thread. */
 export interface PieceDeflater {
   /** A whole gzip member. @returns valid until the next call */
@@ -52,14 +31,14 @@ export interface PieceDeflater {
 /** @param pieceBytes the most a piece will have
  *  @returns undefined where the library is not installed */
 export function createIsalDeflater(pieceBytes: number): PieceDeflater | undefined {
-  const found = library();
-  if (found === null) return undefined;
+  const found = isalLibrary();
+  if (found === undefined) return undefined;
   const stream = Buffer.alloc(streamBytes);
   const work = Buffer.alloc(bestLevelBytes);
   const output = Buffer.allocUnsafeSlow(overhead(pieceBytes));
   return {
     deflate: async (piece) => {
-      found.init(stream);
+      found.initDeflate(stream);
       stream.writeBigUInt64LE(koffi.address(piece), nextIn);
       stream.writeUInt32LE(piece.length, availIn);
       stream.writeBigUInt64LE(koffi.address(output), nextOut);
@@ -69,11 +48,7 @@ export function createIsalDeflater(pieceBytes: number): PieceDeflater | undefine
       stream.writeBigUInt64LE(koffi.address(work), levelBuffer);
       stream.writeUInt16LE(1, endOfStream);
       stream.writeUInt16LE(gzipFormat, gzipFlag);
-      const code = await new Promise<number>((resolve, reject) => {
-        found.deflate.async(stream, (error: Error | null | undefined, result: number) =>
-          error === null || error === undefined ? resolve(result) : reject(error),
-        );
-      });
+      const code = await onThread(found.deflate, stream);
       if (code !== 0 || stream.readUInt32LE(availIn) !== 0) throw new Error(`isal_deflate_stateless answered ${code}`);
       return output.subarray(0, stream.readUInt32LE(totalOut));
     },

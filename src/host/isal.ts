@@ -1,7 +1,7 @@
-/** Intel's Intelligent Storage Acceleration Library: unpacks gzip some four times as fast as zlib, in pieces and in bounded memory.
- *  Optional (Debian: libisal2). The layout of `inflate_state` is that of ABI 2, the same on x86_64 and aarch64.
- *  Source: isa-l, include/igzip_lib.h. */
+/** Unpacks gzip with Intel's ISA-L some four times as fast as zlib, in pieces and in bounded memory.
+ *  The layout of `inflate_state` is that of ABI 2, the same on x86_64 and aarch64. Source: isa-l, include/igzip_lib.h. */
 import { TscomposeError } from "../errors.ts";
+import { isalLibrary, onThread, type IsalLibrary } from "./isal-library.ts";
 import { koffi } from "./libc.ts";
 
 /** Offsets in `struct inflate_state`, and its size. */
@@ -20,37 +20,15 @@ const outputBytes = 256 * 1024;
 /** Less input is unpacked sooner than another thread is woken. */
 const threadedBytes = 16 * 1024;
 
-type Library = ReturnType<typeof bind>;
-let loaded: Library | null | undefined;
-
-function library(): Library | null {
-  if (loaded === undefined) {
-    try {
-      loaded = bind();
-    } catch {
-      loaded = null;
-    }
-  }
-  return loaded;
-}
-
-function bind() {
-  const isal = koffi.load("libisal.so.2");
-  return {
-    init: isal.func("isal_inflate_init", "void", ["void *"]),
-    inflate: isal.func("isal_inflate", "int", ["void *"]),
-  };
-}
-
 /** @returns undefined where the library is not installed */
 export function createIsalGunzip(): IsalGunzip | undefined {
-  const found = library();
-  return found === null ? undefined : new IsalGunzip(found);
+  const found = isalLibrary();
+  return found === undefined ? undefined : new IsalGunzip(found);
 }
 
 /** One gzip stream, of one or more members. Two output buffers take turns: what a step gave stays valid during the next one. */
 export class IsalGunzip {
-  readonly #library: Library;
+  readonly #library: IsalLibrary;
   readonly #state = Buffer.alloc(stateBytes);
   readonly #outputs = [Buffer.allocUnsafeSlow(outputBytes), Buffer.allocUnsafeSlow(outputBytes)] as const;
   #turn: 0 | 1 = 0;
@@ -60,7 +38,7 @@ export class IsalGunzip {
   #anyMember = false;
   #outputFull = false;
 
-  constructor(found: Library) {
+  constructor(found: IsalLibrary) {
     this.#library = found;
     this.#begin();
   }
@@ -90,7 +68,10 @@ export class IsalGunzip {
     this.#state.writeUInt32LE(outputBytes, availOut);
     this.#state.writeBigUInt64LE(input.length === 0 ? 0n : koffi.address(input), nextIn);
     this.#state.writeUInt32LE(input.length, availIn);
-    const code = input.length < threadedBytes ? (this.#library.inflate(this.#state) as number) : await this.#threaded();
+    const code =
+      input.length < threadedBytes
+        ? (this.#library.inflate(this.#state) as number)
+        : await onThread(this.#library.inflate, this.#state);
     if (code < 0) throw new TscomposeError("image/invalid", `the gzip stream is broken: ${reasons.get(code) ?? code}`);
     const left = this.#state.readUInt32LE(availOut);
     this.#input = input.subarray(input.length - this.#state.readUInt32LE(availIn));
@@ -100,7 +81,7 @@ export class IsalGunzip {
   }
 
   #begin(): void {
-    this.#library.init(this.#state);
+    this.#library.initInflate(this.#state);
     this.#state.writeUInt32LE(gzipFormat, checksumFlag);
     this.#inMember = false;
     this.#outputFull = false;
@@ -116,14 +97,6 @@ export class IsalGunzip {
     this.#inMember = true;
     this.#anyMember = true;
     return true;
-  }
-
-  #threaded(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#library.inflate.async(this.#state, (error: Error | null | undefined, code: number) =>
-        error === null || error === undefined ? resolve(code) : reject(error),
-      );
-    });
   }
 }
 
