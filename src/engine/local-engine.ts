@@ -17,6 +17,7 @@ import type { ContainerContext, Log } from "./containers/context.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
 import { joinNetwork, leaveNetwork } from "./containers/network-membership.ts";
 import { containersDir, runtimeStateDir } from "./containers/paths.ts";
+import { OomWatch } from "./containers/oom-watch.ts";
 import { ContainerRegistry } from "./containers/registry.ts";
 import { RootFilesystems } from "./containers/rootfs.ts";
 import { Runs } from "./containers/runs.ts";
@@ -126,6 +127,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<En
       eager: options.eagerHealth !== false,
     }),
     logs: new LogKeeper(inotify, log),
+    oom: host.cgroupDriver === "systemd" ? new OomWatch(inotify, host.cgroup) : undefined,
   });
   const ctx: ContainerContext = {
     roots,

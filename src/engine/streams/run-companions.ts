@@ -3,6 +3,7 @@
 import { lowerMonitorPriority } from "../../host/monitor.ts";
 import { isAlive as isProcessAlive } from "../../host/process-identity.ts";
 import type { Container } from "../containers/container.ts";
+import type { OomWatch } from "../containers/oom-watch.ts";
 import type { RecordedState } from "../containers/record.ts";
 import type { HealthMonitors } from "../health/health-monitors.ts";
 import type { Attachments } from "./attachments.ts";
@@ -13,6 +14,8 @@ export interface RunCompanionsOptions {
   readonly attachments: Attachments;
   readonly health: HealthMonitors;
   readonly logs: LogKeeper;
+  /** Undefined: groups stay until the engine takes them away. */
+  readonly oom?: OomWatch | undefined;
 }
 
 export class RunCompanions {
@@ -29,6 +32,7 @@ export class RunCompanions {
     container.onRemoved(() => this.#options.attachments.ended(container));
     if (!container.alive) return;
     this.#keepLog(container);
+    this.#options.oom?.watch(container);
     if (container.state.status === "running") this.#options.health.start(container, "continued");
   }
 
@@ -36,21 +40,24 @@ export class RunCompanions {
   close(): void {
     this.#options.health.close();
     this.#options.logs.close();
+    this.#options.oom?.close();
     this.#options.attachments.close();
   }
 
   #follow(container: Container, state: RecordedState, before: RecordedState): void {
-    const { attachments, health, logs } = this.#options;
+    const { attachments, health, logs, oom } = this.#options;
     const [lived, lives] = [isAlive(before), isAlive(state)];
     if (!lives && (lived || state.error !== "")) attachments.ended(container);
     if (state.status === before.status) return;
     if (!lived && lives) {
       this.#keepLog(container);
+      oom?.watch(container);
       health.start(container, "fresh");
     } else if (lives && state.status === "paused") health.suspend(container.id);
     else if (lives) health.start(container, "continued");
     else if (lived) {
       logs.unwatch(container.id);
+      oom?.unwatch(container.id);
       health.stop(container);
     }
   }
