@@ -23,7 +23,12 @@ export class OomWatch {
     const { cgroup } = container.state;
     if (this.#mounts.version !== 2 || memory === undefined || cgroup === undefined) return;
     const note = (): void => {
-      if (oomKills(this.#mounts, cgroup) > 0) writeFileSync(container.paths.oomFile, "");
+      if (oomKills(this.#mounts, cgroup) === 0) return;
+      try {
+        writeFileSync(container.paths.oomFile, "");
+      } catch {
+        // A full disk, or a folder that is gone: nothing else may fail for that.
+      }
     };
     try {
       this.#stops.set(container.id, this.#inotify.watch(join(memory, cgroup, "memory.events"), IN_MODIFY, note));
