@@ -65,10 +65,11 @@ function send(
   ctx.runs.signal(container, signal);
 }
 
-/** Whether PID 1 can receive the signal, or may yet be able to. It ends in the meantime: true. */
+/** Whether PID 1 can receive the signal, or may yet be able to. It ends in the meantime: true. An init can, but not before it has come
+ *  so far. */
 async function heeds(container: Container, signal: number): Promise<boolean> {
   const { PidMode, Init } = container.record.hostConfig;
-  if (PidMode === "host" || Init === true) return true;
+  if (PidMode === "host") return true;
   const age = Date.now() - Date.parse(container.state.startedAt);
   const patience = Math.min(Math.max(handlerSetupMs - age, handlerPatienceMs.least), handlerPatienceMs.most);
   const deadline = performance.now() + patience;
@@ -77,7 +78,7 @@ async function heeds(container: Container, signal: number): Promise<boolean> {
     if (masks === undefined || canReceive(masks, signal) || waitsForSignals(container)) return true;
     await new Promise((resolve) => setTimeout(resolve, handlerPollMs));
   }
-  return false;
+  return Init === true;
 }
 
 interface SignalMasks {

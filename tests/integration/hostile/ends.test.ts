@@ -116,6 +116,15 @@ describe("stop", () => {
     await engine.docker.getContainer(id).remove();
   });
 
+  test("with an init reaches it however soon after the start, and lets it end by itself", async () => {
+    for (let round = 0; round < 15; round += 1) {
+      const id = await engine.run(["sleep", "1000"], { Init: true });
+      await engine.docker.getContainer(id).stop();
+      expect((await engine.inspect(id)).State.ExitCode).toBe(143);
+      await engine.docker.getContainer(id).remove();
+    }
+  });
+
   test("of a program that waits for its signals instead of handling them lets it take them", async () => {
     const id = await hostiles.start(["wait-for-signal"], { ready: true });
     await engine.docker.getContainer(id).stop();
